@@ -1,0 +1,119 @@
+"""The only door for authors of stages: what a kind's ``spec.py`` may import.
+
+A spec describes a kind; it never does the work. Its ``run.py`` does, in the toolchain's own
+interpreter, and imports nothing of mlbuild. A spec is one module-level name::
+
+    from mlbuild.api import In, Kind, Metric, Out, Params, Field
+
+    class LinearParams(Params):
+        bits: int = Field(8, ge=4, le=8, description="Bits of each weight.")
+
+    KIND = Kind(
+        summary="Quantizes weights linearly.",
+        toolchain="torch",
+        params=LinearParams,
+        inputs={"model": In("CoreMLModel", "The model to compress.")},
+        outputs={"model": Out("CoreMLModel", "{Name}.mlpackage", "The compressed model.")},
+        metrics={"size_mb": Metric("Size of the result.", unit="MB", better="min")},
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["TYPES", "Field", "In", "Kind", "Metric", "Out", "Params", "accepts"]
+
+# Artifact types: name -> (what it is a special case of, help). A dataset, a path and the output of
+# a `run:` stage that declares no type are "Any", which every input accepts.
+TYPES: Mapping[str, tuple[str | None, str]] = {
+    "File": (None, "any single file"),
+    "Folder": (None, "any folder"),
+    "ImageFolder": ("Folder", "photographs, one folder for each class, or flat"),
+    "Table": ("File", "CSV or TSV with a header line"),
+    "Report": ("File", "JSON that a stage wrote for people and later stages"),
+    "Page": ("File", "HTML that stands alone"),
+    "TorchModel": ("Folder", "model.json and model.safetensors: weights, architecture, labels"),
+    "TorchScript": ("File", "what torch.jit.save wrote"),
+    "ExportedProgram": ("File", "what torch.export.save wrote"),
+    "CoreMLModel": ("Folder", "an .mlpackage"),
+    "Archive": ("File", "a zip file"),
+    "SwiftPackage": ("Folder", "a Swift package"),
+}
+
+
+def accepts(wanted: tuple[str, ...], given: str) -> bool:
+    """Whether an input of type ``wanted`` takes an artifact of type ``given``."""
+    if given == "Any" or "Any" in wanted:
+        return True
+    seen: str | None = given
+    while seen is not None:
+        if seen in wanted:
+            return True
+        seen = TYPES[seen][0] if seen in TYPES else None
+    return False
+
+
+class Params(BaseModel):
+    """Base of a kind's parameters: unknown names are refused, defaults are validated."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """An input. ``type`` may name several types as "A | B"; ``many`` inputs take ``{all: ...}``."""
+
+    type: str
+    help: str
+    optional: bool = False
+    many: bool = False
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that are accepted."""
+        return tuple(t.strip() for t in self.type.split("|"))
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """An output. ``file`` is its name in the stage's folder; ``{Name}`` in it is the parameter
+    ``name`` where the kind has one that is set, else the pipeline's name, in CamelCase."""
+
+    type: str
+    file: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that the kind records. ``name.*`` in Kind.metrics stands for a family."""
+
+    help: str
+    unit: str = ""
+    share: bool = False  # between 0 and 1, recorded with n and its 95 % interval
+    better: str = "max"  # "max", "min" or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Everything the engine knows of a kind without running it."""
+
+    summary: str
+    toolchain: str
+    params: type[Params]
+    inputs: Mapping[str, In]
+    outputs: Mapping[str, Out]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    plots: bool = False
+    details: str = ""  # a paragraph or two for the docs
+    example: Mapping[str, object] = field(default_factory=dict)  # `with:` of the pasted snippet
+    key_version: int = 1  # raise it when equal code must nevertheless rebuild
+    portable: bool = True  # False: the platform enters the stage key
+    uses_coreml: bool = False  # mlbuild.coreml is put on the stage's path and into its key
+    fresh: bool = False  # never run in a fork server

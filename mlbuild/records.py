@@ -1,0 +1,373 @@
+"""Frozen value types, closed enums and Protocols that the layers hand to one another.
+
+A lower layer that needs something of a higher one takes it as a Protocol from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlbuild.errors import Place
+
+Json = Any  # None, bool, int, float, str, list[Json], dict[str, Json]
+Axes = tuple[tuple[str, Json], ...]  # matrix axes of a variant, sorted by name
+
+
+class Decision(StrEnum):
+    """What the planner wants to do with a stage."""
+
+    REUSE = "reuse"
+    RESTORE = "restore"
+    RUN = "run"
+    PENDING = "pending"
+
+
+class Reason(StrEnum):
+    """Why a stage is not simply reused."""
+
+    FIRST_RUN = "first_run"
+    INPUT_CHANGED = "input_changed"
+    PARAMS_CHANGED = "params_changed"
+    CODE_CHANGED = "code_changed"
+    TOOLCHAIN_CHANGED = "toolchain_changed"
+    ENVIRONMENT_CHANGED = "environment_changed"
+    OUTPUT_MISSING = "output_missing"
+    OUTPUT_MODIFIED = "output_modified"
+    FORCED = "forced"
+    UPSTREAM_PENDING = "upstream_pending"
+
+
+class Outcome(StrEnum):
+    """How a stage of a build ended."""
+
+    RAN = "ran"
+    REUSED = "reused"
+    RESTORED = "restored"
+    FAILED = "failed"
+    GATE_FAILED = "gate_failed"
+    EXCLUDED = "excluded"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+# --- the resolved pipeline ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutput:
+    """An input that is another stage's output; the stage is one variant, fully named."""
+
+    stage: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """An input that is a dataset of the pipeline."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathRef:
+    """An input that is a file or folder; relative to the project root, or absolute."""
+
+    path: str
+
+
+Source = StageOutput | DatasetRef | PathRef
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One role of a stage. ``many`` inputs (``{all: ...}``) hold a list, all others one source."""
+
+    role: str
+    sources: tuple[Source, ...]
+    many: bool = False
+    axes: tuple[Axes, ...] = ()  # of a `many` input: the variant's axes, one for each source
+    trust: bool = False
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One artifact of a stage; ``path`` is relative to the project root, with '/'."""
+
+    name: str
+    path: str
+    type: str = "Any"
+    cache: bool = True  # False: kept in git, not in the DVC cache
+    role: str = "artifact"  # artifact, metrics (metrics.json) or plots (folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Limits of one metric."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    min_lower: float | None = None  # of the 95 % interval
+    max_drop: float | None = None
+    against: str | None = None  # for max_drop: "release"
+    first: tuple[tuple[str, float], ...] = ()  # what holds while there is no release
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stage occupies while it runs. ``cpu`` is also its thread count."""
+
+    cpu: int = 1
+    gpu: int = 0
+    memory_gb: float = 0.0
+    macos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One variant of one stage, fully resolved: what can be planned and executed."""
+
+    name: str  # "quantize[bits=4]"
+    base: str  # "quantize"
+    axes: Axes = ()
+    kind: str | None = None  # "quantize/palettize"; None for a `run:` command
+    command: str | None = None  # template; ${{ inputs.x }} and ${{ outputs.x }} still stand in it
+    params: Mapping[str, Json] = field(default_factory=dict)  # with defaults, JSON-able
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    needs: tuple[str, ...] = ()  # order only; variants' full names
+    gates: tuple[Gate, ...] = ()
+    exclude_on_fail: bool = False
+    resources: Resources = Resources()
+    timeout_minutes: float | None = None
+    retries: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    toolchain: str | None = None  # None: the engine's own Python (`run:` stages)
+    place: Place | None = field(default=None, compare=False)
+
+    def output(self, name: str) -> Output:
+        """The output of that name; KeyError where there is none."""
+        for out in self.outputs:
+            if out.name == name:
+                return out
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Where data comes from. ``scheme`` is path, pypi, url or git; ``options`` are its keys."""
+
+    name: str
+    scheme: str
+    location: str  # the path, requirement, or URL
+    options: Mapping[str, Json] = field(default_factory=dict)
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolchainSpec:
+    """A toolchain that the pipeline file defines beside the built-in ones."""
+
+    name: str
+    python: str  # "3.11"
+    requirements: str  # a path relative to the project root
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPipeline:
+    """A pipeline after params, profiles, matrix and references: facts only."""
+
+    name: str
+    file: Path
+    root: Path
+    params: Mapping[str, Json]
+    stages: tuple[Stage, ...]  # in the order of the file
+    datasets: Mapping[str, Dataset]
+    toolchains: Mapping[str, ToolchainSpec]
+    ledger: bool = True
+    strict: bool = False  # undeclared inputs are errors
+
+
+# --- what the planner and the store know -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What DVC records of a file or folder. ``md5`` ends in ``.dir`` for a folder."""
+
+    md5: str
+    size: int = 0
+    nfiles: int | None = None  # folders only
+    isexec: bool = False  # files only
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What is known of one finished stage; equal keys mean interchangeable outputs.
+
+    ``parts`` are the parts of the key, for reasons and ``explain``: kind, key_version, code,
+    toolchain, params, env, threads, inputs (role -> md5, or a list of [axes, md5] for many).
+    """
+
+    key: str
+    parts: Mapping[str, Json]
+    outputs: Mapping[str, Digest]
+
+
+# --- progress and execution --------------------------------------------------------------------
+
+# Called with (done, total or None, text). Must be cheap; the receiver throttles.
+Progress = Callable[[float, float | None, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at one stage, as an executor takes it.
+
+    Exactly one of ``argv`` (a `run:` command, spawned directly) and ``job`` (for the worker,
+    run by ``python``) is set.
+    """
+
+    stage: str
+    cwd: Path
+    log: Path
+    env: Mapping[str, str]  # the whole environment of the process, nothing is inherited
+    argv: Sequence[str] | None = None
+    job: Mapping[str, Json] | None = None
+    python: Path | None = None
+    preload: tuple[str, ...] = ()  # modules the fork server imports
+    fresh: bool = False  # never fork: a process of its own
+    timeout_seconds: float | None = None
+    resources: Resources = Resources()
+    masked: tuple[str, ...] = ()  # values of secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    stage: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A stage reported progress."""
+
+    stage: str
+    done: float
+    total: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """A stage opened a file of the project that it did not declare."""
+
+    stage: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a stage's process did not succeed."""
+
+    message: str
+    hint: str | None = None
+    traceback: str | None = None  # the stage's own
+    tail: tuple[str, ...] = ()  # last lines of its log
+    retryable: bool = False
+    timed_out: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    stage: str
+    failure: Failure | None
+    seconds: float
+
+
+ExecutionEvent = Started | Advanced | Logged | Undeclared | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an executor has to give at one time."""
+
+    slots: int
+    cpu: int
+    gpu: int
+    memory_gb: float
+    macos: int
+
+
+class Executor(Protocol):
+    """Runs tasks; knows nothing of pipelines, keys or the ledger."""
+
+    def submit(self, task: Task) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> list[ExecutionEvent]: ...
+
+    def cancel(self, stage: str) -> None: ...
+
+    def capabilities(self) -> Capabilities: ...
+
+    def close(self) -> None: ...
+
+
+# --- what a build returns ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate against the recorded metric."""
+
+    gate: Gate
+    value: float | None
+    ok: bool
+    text: str  # "psnr_db 38.2 dB is below min 40"
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """How one stage of a build ended."""
+
+    stage: str
+    outcome: Outcome
+    reasons: tuple[Reason, ...] = ()
+    key: str | None = None
+    seconds: float = 0.0
+    failure: Failure | None = None
+    gates: tuple[GateResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    log: Path | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)  # name -> path relative to the root
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What ``Pipeline.run`` returns and every report is made from."""
+
+    pipeline: str
+    ok: bool
+    exit_code: int
+    stages: tuple[StageResult, ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    def count(self, outcome: Outcome) -> int:
+        """How many stages ended so."""
+        return sum(1 for s in self.stages if s.outcome is outcome)

@@ -1,0 +1,1 @@
+"""Running stages: processes, fork servers, the worker, logs."""

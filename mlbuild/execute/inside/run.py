@@ -1,0 +1,75 @@
+"""Runs one job and tells how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .job import VERSION, Emit, Event, Job, StageFailure, make_places, settle
+from .kinds import load_run, offer_runtime
+from .trace import headline, stage_traceback
+from .watch import Watch, watching
+
+_LIMIT = 4000  # characters of a message
+
+
+def run_job(job: dict[str, Any], emit: Emit) -> bool:
+    """Runs a job in this process; whether it succeeded.
+
+    Args:
+        job: the job as the engine writes it.
+        emit: takes each event; the last one is "done" or "error".
+    """
+    try:
+        _work(job, emit)
+    except StageFailure as error:
+        emit(_error("failure", error.message, error.hint))
+    except SystemExit as error:
+        message = f"the stage called sys.exit({error.code!r})"
+        emit(_error("exception", message, traceback=stage_traceback(error)))
+    except MemoryError as error:
+        hint = "it ran out of memory: give it less to do at once, or run fewer stages with -j"
+        emit(_error("exception", headline(error), hint, stage_traceback(error)))
+    except BaseException as error:  # whatever a stage raises is told, nothing is swallowed
+        emit(_error("exception", headline(error), traceback=stage_traceback(error)))
+    else:
+        emit({"event": "done"})
+        return True
+    return False
+
+
+def _work(job: Mapping[str, Any], emit: Emit) -> None:
+    if job.get("version") != VERSION:
+        raise StageFailure(
+            f"the job has version {job.get('version')!r}, this worker knows version {VERSION}",
+            hint="the job was written by another release of mlbuild: run the build again",
+        )
+    given = Job(job, emit)
+    make_places(given)
+    offer_runtime(job.get("coreml"))
+    with watching(job, emit) as watch:
+        load_run(job)(given)
+    if job.get("strict"):
+        _refuse_undeclared(watch)
+    settle(given)
+
+
+def _refuse_undeclared(watch: Watch) -> None:
+    if watch.undeclared:
+        files = ", ".join(watch.undeclared[:10])
+        more = len(watch.undeclared) - 10
+        raise StageFailure(
+            f"opened files of the project that are not its inputs: {files}"
+            + (f" and {more} more" if more > 0 else ""),
+            hint="declare them under inputs: of the stage, or drop strict: true",
+        )
+
+
+def _error(kind: str, message: str, hint: str | None = None, traceback: str | None = None) -> Event:
+    return {
+        "event": "error",
+        "kind": kind,
+        "message": message[:_LIMIT],
+        "hint": hint,
+        "traceback": traceback,
+    }

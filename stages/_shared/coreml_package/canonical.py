@@ -13,6 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from ..problem.problem import Problem
+
 # Metadata that differs from run to run of one conversion.
 _VOLATILE = ("com.github.apple.coremltools.conversion_date",)
 # "torch==2.13.0+cpu": the build behind the plus is the machine's, not the model's.
@@ -20,7 +22,7 @@ _WITH_PLATFORM = ("com.github.apple.coremltools.source",)
 _MODE_FILE, _MODE_FOLDER = 0o644, 0o755
 
 
-class PackageError(ValueError):
+class PackageError(Problem):
     """The folder is no Core ML package that can be read."""
 
 

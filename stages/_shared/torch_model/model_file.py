@@ -1,0 +1,179 @@
+"""The self-describing model: a folder with ``model.json`` and ``model.safetensors``.
+
+``model.json`` says which architecture to build, with which arguments, which labels its outputs
+have, how a picture becomes its input, and whether it gives logits or probabilities. Nothing in it
+is code, and no time stands in it: equal models are equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..problem.problem import Problem
+from .architectures import build
+from .preprocessing import Preprocessing, from_json
+
+FORMAT, VERSION = "mlbuild-torch-model", 1
+OUTPUTS = ("logits", "probabilities")
+_KEYS = ("architecture", "labels", "preprocessing", "output")
+
+
+@dataclass(frozen=True)
+class Description:
+    """Everything but the weights."""
+
+    architecture: str
+    arguments: dict[str, Any]
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    output: str = "logits"
+    training: dict[str, Any] = field(default_factory=dict)  # a summary for people; no times
+
+    def to_json(self) -> dict[str, Any]:
+        """What stands in ``model.json``."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": {"name": self.architecture, "arguments": self.arguments},
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.to_json(),
+            "output": self.output,
+            "training": self.training,
+        }
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """A network in eval mode with its description."""
+
+    net: nn.Module
+    description: Description
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One for each output."""
+        return self.description.labels
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        """A picture as the network's input: float32, shape [C, H, W]."""
+        return self.description.preprocessing.preprocess(image)
+
+    def probabilities(self, batch: torch.Tensor) -> torch.Tensor:
+        """Class scores that sum to 1, shapes [N, C, H, W] -> [N, K]."""
+        with torch.no_grad():
+            out = self.net(batch)
+        return torch.softmax(out, dim=1) if self.description.output == "logits" else out
+
+
+def save(net: nn.Module, description: Description, folder: Path) -> None:
+    """Write a model folder.
+
+    Raises:
+        Problem: a weight is not a finite number, or labels repeat.
+    """
+    _check_labels(description.labels)
+    weights = {k: v.detach().cpu().contiguous() for k, v in sorted(net.state_dict().items())}
+    for name, value in weights.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise Problem(f"weight {name} holds values that are not finite: training diverged")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, str(folder / "model.safetensors"))
+    text = json.dumps(description.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "model.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> TorchModel:
+    """Read a model folder; the network comes back in eval mode.
+
+    Raises:
+        Problem: a file is missing, truncated or of a newer version, or the weights do not fit.
+    """
+    folder = Path(folder)
+    description = describe(folder)
+    net = build(description.architecture, description.arguments, len(description.labels))
+    weights = _weights(folder / "model.safetensors")
+    wanted = net.state_dict()
+    for name in sorted(set(wanted) | set(weights)):
+        if name not in weights or name not in wanted:
+            what = "lacks" if name not in weights else "has an unknown weight"
+            raise Problem(f"model.safetensors {what} {name} of {description.architecture}")
+        if weights[name].shape != wanted[name].shape:
+            got, want = list(weights[name].shape), list(wanted[name].shape)
+            raise Problem(
+                f"model.safetensors: {name} has shape {got}, the architecture needs {want}"
+            )
+    net.load_state_dict(weights)
+    return TorchModel(net.eval(), description)
+
+
+def describe(folder: Path) -> Description:
+    """Read ``model.json`` alone, without the weights."""
+    file = Path(folder) / "model.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Problem(f"{Path(folder).name} is no torch model: it holds no model.json") from error
+    except (OSError, ValueError) as error:
+        raise Problem(f"model.json cannot be read: {error}") from error
+    return _description(data)
+
+
+def is_torch_model(path: Path) -> bool:
+    """Whether a path looks like a folder of this format."""
+    return (Path(path) / "model.json").is_file()
+
+
+def _description(data: Any) -> Description:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise Problem(f"model.json: format is not {FORMAT!r}")
+    version = data.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise Problem(f"model.json has version {version}, this mlbuild reads up to {VERSION}")
+    missing = [key for key in _KEYS if key not in data]
+    if missing:
+        raise Problem(f"model.json lacks {', '.join(missing)}")
+    architecture = data["architecture"]
+    if not isinstance(architecture, dict) or not isinstance(architecture.get("arguments"), dict):
+        raise Problem("model.json: architecture needs name and arguments")
+    if data["output"] not in OUTPUTS:
+        raise Problem(f"model.json: output is {data['output']!r}, allowed: {', '.join(OUTPUTS)}")
+    labels = data["labels"]
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+        raise Problem("model.json: labels must be a list of names")
+    _check_labels(tuple(labels))
+    return Description(
+        architecture=str(architecture.get("name")),
+        arguments=architecture["arguments"],
+        labels=tuple(labels),
+        preprocessing=from_json(data["preprocessing"]),
+        output=data["output"],
+        training=data.get("training") or {},
+    )
+
+
+def _check_labels(labels: tuple[str, ...]) -> None:
+    if len(labels) < 2:
+        raise Problem(f"a classifier needs at least two labels, got {len(labels)}")
+    repeated = sorted({name for name in labels if labels.count(name) > 1})
+    if repeated:
+        raise Problem(f"label {repeated[0]!r} stands twice")
+
+
+def _weights(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(str(file))
+    except FileNotFoundError as error:
+        raise Problem("the model's folder holds no model.safetensors") from error
+    except (SafetensorError, OSError) as error:
+        raise Problem(
+            f"model.safetensors is damaged: {error}", hint="build the stage that made it again"
+        ) from error

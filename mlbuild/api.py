@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["TYPES", "Field", "In", "Kind", "Metric", "Out", "Params", "accepts"]
+__all__ = ["TYPES", "Field", "In", "Kind", "LayerMatch", "Metric", "Out", "Params", "accepts"]
 
 # Artifact types: name -> (what it is a special case of, help). A dataset, a path and the output of
 # a `run:` stage that declares no type are "Any", which every input accepts.
@@ -63,6 +64,23 @@ class Params(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
     )
+
+
+class LayerMatch(Params):
+    """Which layers of a model an override is for. All that is given must hold."""
+
+    name: str | None = Field(
+        None, description="Pattern for the name of the weight or of its operator: `*head*`."
+    )
+    op: str | None = Field(None, description="The operator that uses the weight: `conv`, `linear`.")
+    shape: list[int | Literal["*"]] | None = Field(
+        None, description="The weight's shape; `*` stands for any size: `[\"*\", 1, 3, 3]`."
+    )
+    min_elements: int | None = Field(None, ge=0, description="At least so many elements.")
+    max_elements: int | None = Field(None, ge=0, description="At most so many elements.")
+    depthwise: bool | None = Field(None, description="Whether it is a depthwise convolution.")
+    first: bool | None = Field(None, description="Whether it is the first layer of the model.")
+    last: bool | None = Field(None, description="Whether it is the last layer of the model.")
 
 
 @dataclass(frozen=True, slots=True)

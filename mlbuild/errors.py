@@ -122,7 +122,7 @@ class GateError(MlbuildError):
     exit_code = EXIT_GATE
 
 
-class InterruptedBuild(MlbuildError):
+class BuildInterruptedError(MlbuildError):
     """The user asked to stop."""
 
     exit_code = EXIT_INTERRUPTED

@@ -291,6 +291,7 @@ class Failure:
     retryable: bool = False
     timed_out: bool = False
     cancelled: bool = False
+    exit_code: int = 1  # what the build exits with where this is its gravest failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +356,7 @@ class StageResult:
     notes: tuple[str, ...] = ()
     log: Path | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)  # name -> path relative to the root
+    sizes: Mapping[str, int] = field(default_factory=dict)  # name -> bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,3 +373,25 @@ class BuildResult:
     def count(self, outcome: Outcome) -> int:
         """How many stages ended so."""
         return sum(1 for s in self.stages if s.outcome is outcome)
+
+
+class Listener(Protocol):
+    """Hears of a build as it happens. Nothing here may raise or block."""
+
+    def began(self, pipeline: str, stages: Sequence[Stage], todo: int) -> None: ...
+
+    def started(self, stage: str) -> None: ...
+
+    def advanced(self, stage: str, done: float, total: float | None, text: str) -> None: ...
+
+    def logged(self, stage: str, text: str) -> None: ...
+
+    def retried(self, stage: str, message: str) -> None: ...
+
+    def warned(self, text: str) -> None: ...
+
+    def noted(self, text: str) -> None: ...
+
+    def ended(self, result: StageResult) -> None: ...
+
+    def finished(self, result: BuildResult) -> None: ...

@@ -1,0 +1,300 @@
+"""The whole story on one page: load -> resolve -> graph -> plan -> execute -> record -> report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+from mlbuild import graph, registry, trust
+from mlbuild.errors import PipelineError, Problem
+from mlbuild.execute import interrupts
+from mlbuild.execute.local import LocalExecutor
+from mlbuild.execute.queue import Queue, impossible
+from mlbuild.execute.steps import BuildSteps
+from mlbuild.facts import Shelf, code_parts
+from mlbuild.pipeline import load as loading
+from mlbuild.pipeline import resolve as resolving
+from mlbuild.pipeline.root import project_root
+from mlbuild.plan import Facts, Planned, Planner
+from mlbuild.records import (
+    BuildResult,
+    Decision,
+    Listener,
+    Outcome,
+    Progress,
+    ResolvedPipeline,
+    StageResult,
+)
+from mlbuild.report.listener import Silent
+from mlbuild.report.outcome import build_result, exit_code
+from mlbuild.store import noop
+from mlbuild.store.project import Store
+from mlbuild.toolchains import Toolchains
+from mlbuild.toolchains.places import cache_dir
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to build. The defaults build everything that changed, one stage at a time."""
+
+    targets: Sequence[str] = ()
+    jobs: int = 1
+    only: bool = False
+    force: Sequence[str] = ()
+    keep_going: bool = False
+    pull: bool = True
+    record: bool = True
+    locked: bool = False
+    offline: bool = False
+    arguments: tuple[str, ...] | None = None  # of the command line, for the no-op path
+    caller: Path = field(default_factory=Path.cwd)
+
+
+class Pipeline:
+    """A pipeline file, resolved. The Python twin of `mlbuild run` and `mlbuild status`."""
+
+    def __init__(self, resolved: ResolvedPipeline, kinds: registry.Registry) -> None:
+        self.resolved, self.kinds = resolved, kinds
+        self.name, self.root = resolved.name, resolved.root
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, profiles: Sequence[str] = (), sets: Sequence[str] = ()
+    ) -> Pipeline:
+        """Reads and checks a pipeline file; runs nothing.
+
+        Raises:
+            PipelineError: with everything that is wrong in the file, each with its place.
+        """
+        file = Path(path)
+        document = loading.load(file)
+        root = project_root(file)
+        kinds = registry.Registry.load(root, trusted=trust.is_trusted(root))
+        resolved = resolving.resolve(document, kinds, sets=sets, profiles=profiles, root=root)
+        return cls(resolved, kinds)
+
+    @cached_property
+    def graph(self) -> graph.Graph:
+        """Order and edges of all stages."""
+        return graph.order(self.resolved.stages)
+
+    @cached_property
+    def store(self) -> Store:
+        """What this project knows and keeps."""
+        resolved = self.resolved
+        return Store.open(self.root, self.name, resolved.file, resolved.ledger)
+
+    def plan(self, options: RunOptions | None = None) -> list[Planned]:
+        """What a run would do, and why; changes nothing and fetches nothing."""
+        options = options or RunOptions()
+        names = self.selection(options)
+        planner, _ = self._planner(names, options, _unheard, fetch=False)
+        return planner.plan(names)
+
+    def run(
+        self, options: RunOptions | None = None, listener: Listener | None = None
+    ) -> BuildResult:
+        """Builds what changed and returns what happened; failures of stages are results."""
+        options, listener = options or RunOptions(), listener or Silent()
+        began = time.monotonic()
+        names = self.selection(options)
+        with self.store.lock(on_wait=listener.noted), interrupts.noticed() as stop:
+            noop.forget(self.root)
+            self.store.recover()
+            planner, shelf = self._planner(names, options, _told(listener), fetch=True)
+            planned = self._plan_with_remote(planner, names, options, listener)
+            todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
+            listener.began(self.name, [p.stage for p in planned], todo)
+            if options.locked:
+                results = _locked(planned)
+            else:
+                results = self._execute(names, planned, planner, shelf, options, listener, stop)
+            notes = self._record(planner, shelf, options)
+            result = build_result(self.name, results, names, time.monotonic() - began, notes)
+            if options.locked and not result.ok:
+                result = replace(result, exit_code=exit_code(results, locked=True))
+            listener.finished(result)
+            self._remember(result, planner, shelf, options)
+        return result
+
+    def selection(self, options: RunOptions) -> list[str]:
+        """Names of the stages that a run looks at, parents first."""
+        for stage in options.force:
+            graph.select(self.graph, self.resolved.stages, [stage])
+        if not options.targets:
+            return list(self.graph.order)
+        wanted = graph.select(self.graph, self.resolved.stages, options.targets)
+        if not options.only:
+            wanted = wanted | self.graph.ancestors(wanted)
+        return [name for name in self.graph.order if name in wanted]
+
+    def toolchains(self, offline: bool = False) -> Toolchains:
+        """The built-in toolchains and those of the pipeline file."""
+        return Toolchains(self.root, self.resolved.toolchains, offline=offline)
+
+    def check_reproducible(
+        self, stage: str, options: RunOptions, listener: Listener | None = None
+    ) -> BuildResult:
+        """Runs a stage twice from the same inputs and compares every byte of its outputs."""
+        once = replace(options, targets=[stage], force=[stage])
+        first = self.run(once, listener)
+        if not first.ok:
+            return first
+        digests = [self._outputs_of(stage)]
+        second = self.run(replace(once, only=True), listener)
+        digests.append(self._outputs_of(stage))
+        differing = [n for n in digests[0] if digests[0][n] != digests[1].get(n)]
+        if second.ok and differing:
+            listed = ", ".join(sorted(differing))
+            note = f"not reproducible: two runs from the same inputs differ in {listed}"
+            return replace(second, ok=False, exit_code=1, notes=(*second.notes, note))
+        return second
+
+    def _outputs_of(self, target: str) -> dict[str, str]:
+        """"stage.output" -> MD5, as recorded."""
+        found = {}
+        for name in graph.select(self.graph, self.resolved.stages, [target]):
+            stage = next(s for s in self.resolved.stages if s.name == name)
+            record = self.store.recorded(stage)
+            for output, digest in record.outputs.items() if record else ():
+                found[f"{name}.{output}"] = digest.md5
+        return found
+
+    def _planner(
+        self, names: Sequence[str], options: RunOptions, progress: Progress, *, fetch: bool
+    ) -> tuple[Planner, Shelf]:
+        shelf = Shelf(
+            self.resolved,
+            self.store,
+            cache_dir(),
+            progress,
+            offline=options.offline,
+            pull=options.pull,
+            fetch=fetch,
+        )
+        toolchains = self.toolchains()
+        facts = Facts(
+            code=cache(lambda kind: code_parts(self.kinds, kind)),
+            toolchain=cache(toolchains.digest),
+            dataset=shelf.digest,
+            path=lambda path: _md5(self.store, self.root / path),
+        )
+        forced = frozenset(
+            name
+            for target in options.force
+            for name in graph.select(self.graph, self.resolved.stages, [target])
+        )
+        planner = Planner(self.resolved, self.store, facts, forced)
+        for name in self.graph.order if len(names) != len(self.graph.order) else ():
+            # What lies outside the selection is taken as it was recorded (--only, targets).
+            if name not in names:
+                planner.assume(name)
+        return planner, shelf
+
+    def _plan_with_remote(
+        self, planner: Planner, names: list[str], options: RunOptions, listener: Listener
+    ) -> list[Planned]:
+        """Plans as if the remote had every object; then fetches, and plans again without it."""
+        planner.use_remote = options.pull and not options.offline
+        planned = planner.plan(names)
+        wanted = [p.record for p in planned if p.remote and p.record]
+        if not wanted:
+            return planned
+        self.store.fetch(wanted, _told(listener))
+        planner.use_remote = False
+        return planner.plan(names)
+
+    def _execute(
+        self,
+        names: list[str],
+        planned: list[Planned],
+        planner: Planner,
+        shelf: Shelf,
+        options: RunOptions,
+        listener: Listener,
+        stop: interrupts.Flag,
+    ) -> dict[str, StageResult]:
+        executor = LocalExecutor(options.jobs)
+        try:
+            for item in planned:
+                lacking = impossible(executor.capabilities(), item.stage.resources)
+                if lacking and item.decision in (Decision.RUN, Decision.PENDING):
+                    message = f"stage '{item.stage.name}' needs {lacking}"
+                    raise PipelineError(Problem(message, item.stage.place))
+            steps = BuildSteps(
+                self.resolved,
+                self.store,
+                planner,
+                shelf,
+                self.kinds,
+                self.toolchains(options.offline),
+                listener,
+            )
+            steps.prepare(planned)
+            chosen = set(names)
+            parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
+            stages = {s.name: s for s in self.resolved.stages}
+            queue = Queue(names, stages, parents, steps, executor, options.keep_going)
+            return queue.run(stop.is_set)
+        finally:
+            executor.close()
+
+    def _record(self, planner: Planner, shelf: Shelf, options: RunOptions) -> list[str]:
+        """Writes the ledger; returns what the user should know of it."""
+        self.store.digests.flush()
+        if not (options.record and self.resolved.ledger) or options.locked:
+            return []
+        records = {n: p.record for n, p in planner.decided.items() if p.record is not None}
+        notes = self.store.commit(self.resolved.stages, records, shelf.frozen)
+        for path in shelf.versioned_paths():
+            self.store.add_dataset(path)
+        return notes
+
+    def _remember(
+        self, result: BuildResult, planner: Planner, shelf: Shelf, options: RunOptions
+    ) -> None:
+        """Lets the same command find out without planning that nothing changed."""
+        settled = {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED}
+        if options.arguments is None or not result.ok or options.force:
+            return
+        if not options.record or any(s.outcome not in settled for s in result.stages):
+            return
+        reused = tuple(
+            replace(s, outcome=Outcome.REUSED, reasons=(), seconds=0.0)
+            if s.outcome is not Outcome.EXCLUDED
+            else s
+            for s in result.stages
+        )
+        again = replace(result, stages=reused, seconds=0.0, notes=())
+        noop.remember(self, again, shelf, options)
+
+
+def _unheard(done: float, total: float | None, text: str) -> None:
+    """Progress nobody listens to."""
+
+
+def _told(listener: Listener) -> Progress:
+    return lambda done, total, text: listener.advanced("", done, total, text)
+
+
+def _md5(store: Store, path: Path) -> str | None:
+    found = store.digests.of(path)
+    return found.md5 if found else None
+
+
+def _locked(planned: Sequence[Planned]) -> dict[str, StageResult]:
+    """`--locked`: what is in place is reused, everything else is listed and not run."""
+    return {
+        p.stage.name: StageResult(
+            p.stage.name,
+            Outcome.REUSED if p.decision is Decision.REUSE else Outcome.SKIPPED,
+            p.reasons,
+            p.key,
+            gates=p.gates,
+        )
+        for p in planned
+    }

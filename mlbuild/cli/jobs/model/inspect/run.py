@@ -1,0 +1,15 @@
+"""The job behind `mlbuild inspect`; runs in the torch toolchain."""
+
+import json
+
+from mlbuild.coreml import CoreMLError, summarize
+
+
+def run(job):
+    """Reads the model's structure and writes it as JSON."""
+    try:
+        answer = summarize(job.inputs["model"])
+    except CoreMLError as error:
+        job.fail(str(error))
+    with open(str(job.outputs["answer"]), "w") as file:
+        json.dump(answer, file)

@@ -1,0 +1,221 @@
+"""What each step of a stage's life means: keys, scratch, publishing, gates, records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlbuild import gates
+from mlbuild.errors import EXIT_DATA, MlbuildError
+from mlbuild.execute import aside
+from mlbuild.execute.tasks import TaskMaker
+from mlbuild.plan import Planned, Planner
+from mlbuild.records import (
+    Advanced,
+    Decision,
+    Digest,
+    ExecutionEvent,
+    Failure,
+    Finished,
+    GateResult,
+    Listener,
+    Logged,
+    Outcome,
+    Reason,
+    ResolvedPipeline,
+    Stage,
+    StageRecord,
+    StageResult,
+    Started,
+    Task,
+    Undeclared,
+)
+from mlbuild.store.project import Scratch, Store
+
+
+class BuildSteps:
+    """The queue's `Steps` over a real project. No method raises what a user can cause."""
+
+    def __init__(
+        self,
+        pipeline: ResolvedPipeline,
+        store: Store,
+        planner: Planner,
+        tasks: TaskMaker,
+        listener: Listener,
+    ) -> None:
+        self._pipeline, self._store, self._planner = pipeline, store, planner
+        self._tasks, self._listener = tasks, listener
+        self._scratch: dict[str, Scratch] = {}
+        self._undeclared: dict[str, list[str]] = {}
+
+    def decide(self, name: str) -> Planned:
+        """The plan's decision, made anew where it had to wait for an input."""
+        planned = self._planner.decided[name]
+        if planned.decision is Decision.PENDING:
+            planned = self._planner.decide(name)
+        return planned
+
+    def settle(self, planned: Planned) -> StageResult:
+        """Reuses or restores."""
+        stage = planned.stage
+        if planned.record is None:
+            return StageResult(stage.name, Outcome.EXCLUDED)
+        if planned.decision is Decision.REUSE:
+            return self._judged(planned, planned.record, planned.gates, Outcome.REUSED, 0.0)
+        try:
+            kept = self._store.restore(stage, planned.record)
+            results = self._evaluate(stage)
+        except (MlbuildError, OSError) as error:
+            return self._refused(planned, error)
+        notes = tuple(f"changed by hand, moved to {self._relative(p)}" for p in kept)
+        self._planner.settle(planned, planned.record, results)
+        return self._judged(planned, planned.record, results, Outcome.RESTORED, 0.0, notes)
+
+    def start(self, planned: Planned, attempt: int) -> Task | StageResult:
+        """Makes scratch space and the task; a result instead where that failed."""
+        stage = planned.stage
+        self._undeclared[stage.name] = []
+        try:
+            scratch = self._store.prepare(stage)
+            self._scratch[stage.name] = scratch
+            aside.set_aside(self._pipeline.root, stage, scratch)
+            return self._tasks.make(planned, scratch, attempt)
+        except (MlbuildError, OSError) as error:
+            return self._refused(planned, error)
+
+    def finish(self, planned: Planned, finished: Finished) -> StageResult:
+        """Publishes and records what succeeded; describes what failed."""
+        stage, scratch = planned.stage, self._scratch.pop(planned.stage.name)
+        try:
+            if finished.failure is None:
+                aside.collect(self._pipeline.root, stage, scratch)
+            failure = finished.failure or self._objection(planned, scratch)
+            if failure is not None:
+                aside.put_back(self._pipeline.root, stage, scratch)
+                self._store.discard(scratch)
+                return self._failed(planned, failure, finished.seconds)
+            record = self._publish(planned, scratch)
+            results = self._evaluate(stage)
+        except (MlbuildError, OSError) as error:
+            return self._refused(planned, error, finished.seconds)
+        self._planner.settle(planned, record, results)
+        return self._judged(planned, record, results, Outcome.RAN, finished.seconds)
+
+    def heard(self, event: ExecutionEvent) -> None:
+        """Passes on what a running stage tells."""
+        if isinstance(event, Started):
+            self._listener.started(event.stage)
+        elif isinstance(event, Advanced):
+            self._listener.advanced(event.stage, event.done, event.total, event.text)
+        elif isinstance(event, Logged):
+            self._listener.logged(event.stage, event.text)
+        elif isinstance(event, Undeclared):
+            self._undeclared[event.stage].append(event.path)
+            self._listener.warned(_undeclared_text(event))
+        elif event.failure is not None:
+            scratch = self._scratch.pop(event.stage)
+            stage = self._planner.decided[event.stage].stage
+            aside.put_back(self._pipeline.root, stage, scratch)
+            self._listener.retried(event.stage, event.failure.message)
+
+    def ended(self, result: StageResult) -> None:
+        """Passes on a stage's end."""
+        self._listener.ended(result)
+
+    def _publish(self, planned: Planned, scratch: Scratch) -> StageRecord:
+        digests: Mapping[str, Digest] = self._store.publish(planned.stage, scratch)
+        record = StageRecord(planned.key or "", planned.parts, digests)
+        self._store.record(planned.stage, record)
+        return record
+
+    def _objection(self, planned: Planned, scratch: Scratch) -> Failure | None:
+        """Why a result is not kept although the stage's process succeeded."""
+        lacking = [n for n, path in scratch.outputs.items() if not path.exists()]
+        if lacking:
+            names = ", ".join(f"'{n}'" for n in lacking)
+            return Failure(
+                f"it succeeded, but left nothing at its output {names}",
+                hint="write to ${{ outputs.NAME }} (a command) or job.outputs['NAME'] (a kind)",
+            )
+        changed = self._planner.changed_inputs(planned)
+        if changed:
+            names = ", ".join(f"'{r}'" for r in changed)
+            return Failure(
+                f"its input {names} changed while it ran; the result was not kept",
+                hint="run again",
+            )
+        if self._pipeline.strict and self._undeclared[planned.stage.name]:
+            return Failure("it read files that it does not declare (strict: true)")
+        return None
+
+    def _evaluate(self, stage: Stage) -> tuple[GateResult, ...]:
+        out = next((o for o in stage.outputs if o.role == "metrics"), None)
+        if not stage.gates:
+            return ()
+        return gates.evaluate(
+            stage, gates.read_metrics(self._pipeline.root / out.path) if out else {}
+        )
+
+    def _judged(
+        self,
+        planned: Planned,
+        record: StageRecord,
+        results: tuple[GateResult, ...],
+        outcome: Outcome,
+        seconds: float,
+        notes: Sequence[str] = (),
+    ) -> StageResult:
+        stage = planned.stage
+        if not all(g.ok for g in results):
+            outcome = Outcome.EXCLUDED if stage.exclude_on_fail else Outcome.GATE_FAILED
+        reasons: tuple[Reason, ...] = () if outcome is Outcome.REUSED else planned.reasons
+        return StageResult(
+            stage.name,
+            outcome,
+            reasons,
+            planned.key,
+            seconds,
+            gates=results,
+            notes=tuple(notes),
+            outputs={o.name: o.path for o in stage.outputs},
+            sizes={name: digest.size for name, digest in record.outputs.items()},
+        )
+
+    def _failed(self, planned: Planned, failure: Failure, seconds: float) -> StageResult:
+        outcome = Outcome.CANCELLED if failure.cancelled else Outcome.FAILED
+        log = self._tasks.log_of(planned.stage)
+        return StageResult(
+            planned.stage.name, outcome, planned.reasons, planned.key, seconds, failure, log=log
+        )
+
+    def _refused(
+        self, planned: Planned, error: MlbuildError | OSError, seconds: float = 0.0
+    ) -> StageResult:
+        """The engine's own work on a stage failed: data, disk, toolchain."""
+        scratch = self._scratch.pop(planned.stage.name, None)
+        if scratch is not None:
+            aside.put_back(self._pipeline.root, planned.stage, scratch)
+        code = error.exit_code if isinstance(error, MlbuildError) else EXIT_DATA
+        text = error.render() if isinstance(error, MlbuildError) else _os_text(error)
+        failure = Failure(text, exit_code=code)
+        return StageResult(
+            planned.stage.name, Outcome.FAILED, planned.reasons, planned.key, seconds, failure
+        )
+
+    def _relative(self, path: Path) -> Path:
+        root = self._pipeline.root
+        return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _undeclared_text(event: Undeclared) -> str:
+    name = Path(event.path).stem.replace("-", "_").replace(".", "_")
+    return (
+        f"{event.stage} read {event.path}, which it does not declare; "
+        f"add to its inputs: {name}: ./{event.path}"
+    )
+
+
+def _os_text(error: OSError) -> str:
+    where = error.filename or "the file system"
+    return f"{where}: {error.strerror or error}"

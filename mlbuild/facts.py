@@ -1,0 +1,149 @@
+"""What stage keys are made of besides the pipeline: code, toolchains, datasets, paths.
+
+Each fact is looked up once for each build, and only if a stage of the build needs it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlbuild import datasets, fingerprint, registry
+from mlbuild.errors import DataError, Problem
+from mlbuild.records import Dataset, Json, Progress, ResolvedPipeline
+from mlbuild.store.project import Store
+
+_FROZEN_VERSION = 1
+
+
+def code_parts(kinds: registry.Registry, name: str) -> dict[str, Json]:
+    """The parts of a stage key that come from the kind itself."""
+    loaded = kinds.get(name)
+    # Named relative to the stages folder, so that neither a checkout's place nor a wheel matters.
+    files = {_code_name(loaded, path): path for path in registry.code_files(loaded)}
+    parts: dict[str, Json] = {
+        "code": fingerprint.code_digest(files),
+        "key_version": loaded.kind.key_version,
+    }
+    if not loaded.kind.portable:
+        parts["platform"] = f"{platform.system()}-{platform.machine()}".lower()
+    return parts
+
+
+def _code_name(loaded: registry.LoadedKind, path: Path) -> str:
+    if path.is_relative_to(loaded.stages_root):
+        return path.relative_to(loaded.stages_root).as_posix()
+    return f"mlbuild/coreml/{path.name}" if path.parent.name == "coreml" else "/".join(path.parts[-3:])
+
+
+class Shelf:
+    """The datasets of a pipeline: their digests, and where they lie once they are needed.
+
+    A dataset that the lock file knows is not fetched before a stage that reads it really runs.
+    """
+
+    def __init__(
+        self,
+        pipeline: ResolvedPipeline,
+        store: Store,
+        cache: Path,
+        progress: Progress,
+        *,
+        offline: bool = False,
+        pull: bool = True,
+        fetch: bool = True,
+    ) -> None:
+        self._pipeline, self._store, self._cache, self._progress = pipeline, store, cache, progress
+        self._offline, self._pull, self._fetch = offline, pull, fetch
+        self._paths: dict[str, Path] = {}
+        self._digests: dict[str, str | None] = {}
+        self.frozen: dict[str, Json] = dict(store.datasets_frozen())
+
+    def digest(self, name: str) -> str | None:
+        """The content's MD5 as DVC records it; None where planning alone must not fetch."""
+        if name not in self._digests:
+            self._digests[name] = self._digest(self._pipeline.datasets[name])
+        return self._digests[name]
+
+    def path(self, name: str) -> Path:
+        """Where the dataset lies, fetching it first if it must be."""
+        if name not in self._paths:
+            dataset = self._pipeline.datasets[name]
+            if dataset.scheme == "path":
+                self._paths[name] = self._in_place(dataset)
+            else:
+                self._paths[name] = self._fetched(dataset)
+        return self._paths[name]
+
+    def versioned_paths(self) -> list[Path]:
+        """Path datasets that were read and lie in the project: DVC versions them."""
+        return [
+            path
+            for name, path in self._paths.items()
+            if self._pipeline.datasets[name].scheme == "path"
+            and path.is_relative_to(self._pipeline.root)
+        ]
+
+    def _digest(self, dataset: Dataset) -> str | None:
+        if dataset.scheme != "path":
+            known = self._known(dataset)
+            if known is not None:
+                return str(known["md5"])
+            if not self._fetch:
+                return None
+        found = self._store.digests.of(self.path(dataset.name))
+        return found.md5 if found else None
+
+    def _known(self, dataset: Dataset) -> Mapping[str, Json] | None:
+        entry = self.frozen.get(dataset.name)
+        if not isinstance(entry, Mapping) or entry.get("version") != _FROZEN_VERSION:
+            return None
+        return entry if entry.get("identity") == datasets.identity(dataset) else None
+
+    def _fetched(self, dataset: Dataset) -> Path:
+        known = self._known(dataset)
+        fetched = datasets.fetch(
+            dataset,
+            root=self._pipeline.root,
+            cache=self._cache,
+            offline=self._offline,
+            progress=self._progress,
+            frozen=known["source"] if known else None,
+        )
+        found = self._store.digests.of(fetched.path)
+        if found is None:
+            raise DataError(Problem(f"dataset '{dataset.name}': nothing at {fetched.path}"))
+        if known is not None and known["md5"] != found.md5:
+            raise DataError(
+                Problem(
+                    f"dataset '{dataset.name}': its content is not the one that the lock file names",
+                    dataset.place,
+                    got=found.md5,
+                    allowed=(str(known["md5"]),),
+                    hint=f"remove its entry from {self._pipeline.name}.lock.yaml to accept the new "
+                    "content",
+                )
+            )
+        self.frozen[dataset.name] = {
+            "version": _FROZEN_VERSION,
+            "identity": datasets.identity(dataset),
+            "md5": found.md5,
+            "size": found.size,
+            "source": dict(fetched.frozen),
+        }
+        return fetched.path
+
+    def _in_place(self, dataset: Dataset) -> Path:
+        path = self._pipeline.root / Path(dataset.location).expanduser()
+        if not path.exists() and self._pull and not self._offline:
+            self._store.pull_dataset(path)
+        if not path.exists():
+            raise DataError(
+                Problem(
+                    f"dataset '{dataset.name}': there is nothing at {dataset.location}",
+                    dataset.place,
+                    hint="put the data there, name another place, or fetch it with 'dvc pull'",
+                )
+            )
+        return path

@@ -1,0 +1,357 @@
+"""What is stale, and why: reads and decides, changes nothing.
+
+One function, `Planner.decide`, serves `run`, `status`, `--dry-run` and `explain`. The reason for a
+rebuild is found where the decision is made, never reconstructed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mlbuild import fingerprint, gates
+from mlbuild.records import (
+    Axes,
+    DatasetRef,
+    Decision,
+    Digest,
+    GateResult,
+    Input,
+    Json,
+    PathRef,
+    Reason,
+    ResolvedPipeline,
+    Source,
+    Stage,
+    StageOutput,
+    StageRecord,
+)
+
+KEY_VERSION = 1  # of the stage key's make-up
+
+
+class Memory(Protocol):
+    """What the planner asks of the store."""
+
+    def recorded(self, stage: Stage) -> StageRecord | None: ...
+
+    def candidates(self, stage: Stage, key: str) -> StageRecord | None: ...
+
+    def placement(self, stage: Stage, record: StageRecord) -> Placement: ...
+
+    def restorable(self, record: StageRecord) -> bool: ...
+
+    def object_path(self, digest: Digest) -> Path: ...
+
+
+class Placement(Protocol):
+    """Which outputs are not in place: not there, or changed by hand."""
+
+    @property
+    def missing(self) -> tuple[str, ...]: ...
+
+    @property
+    def modified(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stage keys are made of besides the pipeline itself, looked up once for each build."""
+
+    code: Callable[[str], Mapping[str, Json]]  # kind -> parts: code, key_version, (platform)
+    toolchain: Callable[[str], str]  # name -> digest of its lock
+    dataset: Callable[[str], str | None]  # name -> md5, None while it was never fetched
+    path: Callable[[str], str | None]  # path relative to the root -> md5
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The decision on one stage and all that was learned on the way."""
+
+    stage: Stage
+    decision: Decision
+    reasons: tuple[Reason, ...] = ()
+    key: str | None = None
+    parts: Mapping[str, Json] = field(default_factory=dict)
+    previous: StageRecord | None = None  # the stage's last record
+    record: StageRecord | None = None  # what reuse and restore hand to later stages
+    remote: bool = False  # restorable only if the remote has the objects
+    inputs: tuple[Input, ...] = ()  # without what gates took out
+    gates: tuple[GateResult, ...] = ()
+    excluded: bool = False  # a gate, here or upstream, took the variant out
+    blocked: bool = False  # a gate that stops the pipeline failed, here or upstream
+
+    @property
+    def gates_hold(self) -> bool:
+        """Whether every gate that could be evaluated holds."""
+        return all(g.ok for g in self.gates)
+
+
+class Planner:
+    """Decides stage by stage, parents first; remembers what it decided."""
+
+    def __init__(
+        self,
+        pipeline: ResolvedPipeline,
+        memory: Memory,
+        facts: Facts,
+        forced: frozenset[str] = frozenset(),
+        use_remote: bool = False,
+    ) -> None:
+        self._memory, self._facts, self._forced = memory, facts, forced
+        self._stages = {s.name: s for s in pipeline.stages}
+        self._root = pipeline.root
+        self.use_remote = use_remote
+        self.decided: dict[str, Planned] = {}
+
+    def plan(self, names: Sequence[str]) -> list[Planned]:
+        """Decides all stages; `names` must be in topological order."""
+        return [self.decide(name) for name in names]
+
+    def decide(self, name: str) -> Planned:
+        """Decides one stage from what its parents were decided or turned out to be."""
+        planned = self._decide(self._stages[name])
+        self.decided[name] = planned
+        return planned
+
+    def assume(self, name: str) -> None:
+        """Takes a stage outside the selection as it lies on disk (`--only`, `dvc repro`)."""
+        stage = self._stages[name]
+        digests = {o.name: self._facts.path(o.path) for o in stage.outputs}
+        if any(md5 is None for md5 in digests.values()):
+            return  # what needs it stays pending and is told so
+        record = StageRecord("", {}, {n: Digest(md5) for n, md5 in digests.items() if md5})
+        results = self._gates(stage, record, in_place=True)
+        self.decided[name] = Planned(stage, Decision.REUSE, record=record)
+        self.settle(self.decided[name], record, results)
+
+    def changed_inputs(self, planned: Planned) -> tuple[str, ...]:
+        """Roles whose content on disk is no longer what the stage's key was made of."""
+        keyed = planned.parts["inputs"]
+        return tuple(i.role for i in planned.inputs if self._on_disk(i) != keyed[i.role])
+
+    def _on_disk(self, item: Input) -> Json:
+        digests = []
+        for source in item.sources:
+            if isinstance(source, StageOutput):
+                path = self._stages[source.stage].output(source.output).path
+                digests.append(self._facts.path(path))
+            else:
+                digests.append(self._source_digest(source))
+        return _as_part(item, digests)
+
+    def settle(
+        self, planned: Planned, record: StageRecord, results: tuple[GateResult, ...]
+    ) -> None:
+        """Tells the planner how a stage that ran or was restored turned out."""
+        stage, ok = planned.stage, all(g.ok for g in results)
+        self.decided[stage.name] = Planned(
+            stage,
+            Decision.REUSE,
+            planned.reasons,
+            planned.key,
+            planned.parts,
+            planned.previous,
+            record,
+            inputs=planned.inputs,
+            gates=results,
+            excluded=not ok and stage.exclude_on_fail,
+            blocked=not ok and not stage.exclude_on_fail,
+        )
+
+    def _decide(self, stage: Stage) -> Planned:
+        parents = [self.decided[p] for p in _parents(stage) if p in self.decided]
+        inputs = tuple(_without_excluded(i, stage.inputs, self._is_excluded) for i in stage.inputs)
+        if any(self.decided[p].excluded for p in self._essential(stage) if p in self.decided):
+            return Planned(stage, Decision.PENDING, excluded=True, inputs=inputs)
+        blocked = any(p.blocked for p in parents)
+        digests = None if blocked else self._input_digests(inputs)
+        if digests is None:
+            return Planned(
+                stage, Decision.PENDING, (Reason.UPSTREAM_PENDING,), blocked=blocked, inputs=inputs
+            )
+        return self._decide_known(stage, inputs, self._parts(stage, digests))
+
+    def _decide_known(
+        self, stage: Stage, inputs: tuple[Input, ...], parts: Mapping[str, Json]
+    ) -> Planned:
+        key = stage_key(parts)
+        previous = self._memory.recorded(stage)
+        changed = differences(previous.parts, parts) if previous else (Reason.FIRST_RUN,)
+        if stage.name in self._forced:
+            return Planned(
+                stage, Decision.RUN, (Reason.FORCED,), key, parts, previous, inputs=inputs
+            )
+        record = self._memory.candidates(stage, key)
+        if record is None or not _complete(stage, record):
+            reasons = changed or (Reason.OUTPUT_MISSING,)
+            return Planned(stage, Decision.RUN, reasons, key, parts, previous, inputs=inputs)
+        place = self._memory.placement(stage, record)
+        reasons = changed if not (previous and previous.key == key) else ()
+        reasons += (Reason.OUTPUT_MISSING,) if place.missing and not reasons else ()
+        reasons += (Reason.OUTPUT_MODIFIED,) if place.modified else ()
+        in_place = not (place.missing or place.modified)
+        decision = Decision.REUSE if in_place else Decision.RESTORE
+        remote = decision is Decision.RESTORE and not self._memory.restorable(record)
+        if remote and not self.use_remote:
+            return Planned(stage, Decision.RUN, reasons, key, parts, previous, inputs=inputs)
+        results = () if remote else self._gates(stage, record, in_place)
+        failed = not all(g.ok for g in results)
+        return Planned(
+            stage,
+            decision,
+            () if in_place else reasons,
+            key,
+            parts,
+            previous,
+            record,
+            remote,
+            inputs,
+            results,
+            excluded=failed and stage.exclude_on_fail,
+            blocked=failed and not stage.exclude_on_fail,
+        )
+
+    def _gates(self, stage: Stage, record: StageRecord, in_place: bool) -> tuple[GateResult, ...]:
+        """Metrics lie in place, or in the cache where the stage will be restored from it."""
+        if not stage.gates:
+            return ()
+        out = next((o for o in stage.outputs if o.role == "metrics"), None)
+        if out is None:
+            return gates.evaluate(stage, {})
+        path = (
+            self._root / out.path
+            if in_place
+            else self._memory.object_path(record.outputs[out.name])
+        )
+        return gates.evaluate(stage, gates.read_metrics(path))
+
+    def _essential(self, stage: Stage) -> list[str]:
+        """Parents whose exclusion excludes the stage too: not the items of ``{all: ...}`` lists,
+        nor what it merely has to wait for, unless both are variants of one matrix."""
+        sources = [s for i in stage.inputs if not i.many for s in i.sources]
+        paired = [n for n in stage.needs if _same_variant(self._stages[n].axes, stage.axes)]
+        return [s.stage for s in sources if isinstance(s, StageOutput)] + paired
+
+    def _is_excluded(self, source: Source) -> bool:
+        if not isinstance(source, StageOutput) or source.stage not in self.decided:
+            return False
+        return self.decided[source.stage].excluded
+
+    def _input_digests(self, inputs: tuple[Input, ...]) -> dict[str, Json] | None:
+        """Role -> md5 (or a list of [axes, md5]); None while an upstream stage is not settled."""
+        found: dict[str, Json] = {}
+        for item in inputs:
+            digests = [self._source_digest(s) for s in item.sources]
+            if any(d is None for d in digests):
+                return None
+            found[item.role] = _as_part(item, digests)
+        return found
+
+    def _source_digest(self, source: Source) -> str | None:
+        if isinstance(source, DatasetRef):
+            return self._facts.dataset(source.name)
+        if isinstance(source, PathRef):
+            return self._facts.path(source.path)
+        record = self.decided[source.stage].record if source.stage in self.decided else None
+        return record.outputs[source.output].md5 if record else None
+
+    def _parts(self, stage: Stage, inputs: Mapping[str, Json]) -> dict[str, Json]:
+        parts: dict[str, Json] = {
+            "params": dict(stage.params),
+            "env": dict(stage.env),
+            "secrets": sorted(stage.secrets),
+            "threads": stage.resources.cpu,
+            "inputs": dict(inputs),
+            "outputs": sorted(o.name for o in stage.outputs),
+            "trust": sorted(i.role for i in stage.inputs if i.trust),
+        }
+        if stage.toolchain is not None:
+            parts["toolchain"] = self._facts.toolchain(stage.toolchain)
+        if stage.kind is not None:
+            return parts | {"kind": stage.kind} | dict(self._facts.code(stage.kind))
+        return parts | {"command": stage.command}
+
+
+def stage_key(parts: Mapping[str, Json]) -> str:
+    """The digest that identifies a stage's result: equal keys mean interchangeable outputs."""
+    return fingerprint.digest(f"stage-key/{KEY_VERSION}", parts)
+
+
+_REASON_OF = {
+    "kind": Reason.CODE_CHANGED,
+    "code": Reason.CODE_CHANGED,
+    "key_version": Reason.CODE_CHANGED,
+    "command": Reason.CODE_CHANGED,
+    "outputs": Reason.CODE_CHANGED,
+    "toolchain": Reason.TOOLCHAIN_CHANGED,
+    "params": Reason.PARAMS_CHANGED,
+    "inputs": Reason.INPUT_CHANGED,
+}
+
+
+def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Reason, ...]:
+    """Why two keys differ, in the order of the closed list; empty where they are equal."""
+    changed = {part for part in old.keys() | new.keys() if old.get(part) != new.get(part)}
+    found = {_REASON_OF.get(part, Reason.ENVIRONMENT_CHANGED) for part in changed}
+    return tuple(r for r in Reason if r in found)
+
+
+def _as_part(item: Input, digests: Sequence[str | None]) -> Json:
+    if not item.many:
+        return digests[0]
+    axes = item.axes or ((),) * len(digests)
+    return [[dict(a), d] for a, d in zip(axes, digests, strict=True)]
+
+
+def _complete(stage: Stage, record: StageRecord) -> bool:
+    return all(o.name in record.outputs for o in stage.outputs)
+
+
+def _parents(stage: Stage) -> list[str]:
+    sources = [s for i in stage.inputs for s in i.sources]
+    return [s.stage for s in sources if isinstance(s, StageOutput)] + list(stage.needs)
+
+
+def _without_excluded(
+    item: Input, siblings: tuple[Input, ...], excluded: Callable[[Source], bool]
+) -> Input:
+    """Takes excluded variants out of an ``{all: ...}`` list, and what pairs with them elsewhere.
+
+    ``models`` and ``reports`` of one consumer belong together: where a report's variant was
+    excluded, the model of the same variant goes too. Lists of equal length pair by position,
+    others by their shared axes.
+    """
+    if not item.many:
+        return item
+    lists = [s for s in siblings if s.many]
+    keep = [
+        n for n in range(len(item.sources)) if not any(_hits(item, n, s, excluded) for s in lists)
+    ]
+    return Input(
+        item.role,
+        tuple(item.sources[n] for n in keep),
+        True,
+        tuple(item.axes[n] for n in keep) if item.axes else (),
+        item.trust,
+        item.place,
+    )
+
+
+def _hits(item: Input, n: int, other: Input, excluded: Callable[[Source], bool]) -> bool:
+    if len(other.sources) == len(item.sources):
+        return excluded(other.sources[n])
+    if not (item.axes and other.axes):
+        return False
+    return any(
+        excluded(source) and _same_variant(item.axes[n], axes)
+        for source, axes in zip(other.sources, other.axes, strict=True)
+    )
+
+
+def _same_variant(one: Axes, two: Axes) -> bool:
+    left, right = dict(one), dict(two)
+    shared = left.keys() & right.keys()
+    return bool(shared) and all(left[a] == right[a] for a in shared)

@@ -1,0 +1,48 @@
+"""Results of stages as the result of a build, and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mlbuild.errors import (
+    EXIT_DATA,
+    EXIT_GATE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_STAGE,
+    EXIT_TOOLCHAIN,
+)
+from mlbuild.records import BuildResult, Outcome, StageResult
+
+_GOOD = {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED}
+
+
+def exit_code(results: Mapping[str, StageResult], *, locked: bool = False) -> int:
+    """Where several apply: 130, 4, 3, 1, 5."""
+    outcomes = {r.outcome for r in results.values()}
+    if Outcome.CANCELLED in outcomes:
+        return EXIT_INTERRUPTED
+    if locked and not outcomes <= _GOOD:
+        return EXIT_DATA
+    failed = {r.failure.exit_code for r in results.values() if r.failure}
+    for code in (EXIT_DATA, EXIT_TOOLCHAIN):
+        if code in failed:
+            return code
+    if Outcome.FAILED in outcomes:
+        return EXIT_STAGE
+    if Outcome.GATE_FAILED in outcomes:
+        return EXIT_GATE
+    return EXIT_OK if outcomes <= _GOOD else EXIT_STAGE
+
+
+def build_result(
+    pipeline: str,
+    results: Mapping[str, StageResult],
+    order: Sequence[str],
+    seconds: float,
+    notes: Sequence[str] = (),
+) -> BuildResult:
+    """The facts of a finished build, stages in the order of the graph."""
+    code = exit_code(results)
+    stages = tuple(results[name] for name in order)
+    return BuildResult(pipeline, code == EXIT_OK, code, stages, seconds, tuple(notes))

@@ -1,0 +1,111 @@
+"""The house's one rule: a file imports only from lower ranks (DESIGN section 1)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mlbuild"
+
+RANKS = {
+    "errors": 0,
+    "records": 0,
+    "fingerprint": 1,
+    "coreml": 1,
+    "api": 2,
+    "pipeline": 2,
+    "registry": 3,
+    "graph": 3,
+    "store": 3,
+    "toolchains": 3,
+    "datasets": 3,
+    "trust": 4,
+    "gates": 4,
+    "facts": 4,
+    "plan": 4,
+    "execute": 5,
+    "report": 6,
+    "build": 7,
+    "cli": 8,
+}
+# The front door stands outside the ranks: the no-op path, the lazy names, the doorway to kinds.
+OUTSIDE = {"__main__", "__init__", "stages"}
+HEAVY = {"torch", "tensorflow", "coremltools", "turicreate"}
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager"}
+
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if "jobs" not in p.parts)
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _rooms_imported(path: Path) -> set[str]:
+    rooms = {name.split(".")[1] for name in _imports(path) if name.startswith("mlbuild.")}
+    return {room for room in rooms if room in RANKS}
+
+
+def test_every_file_of_the_engine_has_a_rank() -> None:
+    assert {_room(p) for p in FILES} - OUTSIDE <= RANKS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_file_imports_only_its_own_room_and_lower_ranks(path: Path) -> None:
+    room = _room(path)
+    if room in OUTSIDE:
+        return
+    wrong = {r for r in _rooms_imported(path) if r != room and RANKS[r] > RANKS[room]}
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_heavy_libraries_stay_out_of_the_engine(path: Path) -> None:
+    if _room(path) == "coreml":
+        return
+    assert not {name.split(".")[0] for name in _imports(path)} & HEAVY
+
+
+def test_only_the_store_imports_dvc() -> None:
+    users = {_room(p) for p in FILES if any(n.split(".")[0] == "dvc" for n in _imports(p))}
+    assert users <= {"store"}
+
+
+def test_only_the_graph_imports_networkx() -> None:
+    users = {_room(p) for p in FILES if "networkx" in {n.split(".")[0] for n in _imports(p)}}
+    assert users <= {"graph"}
+
+
+def test_the_reference_runtime_stands_alone() -> None:
+    for path in FILES:
+        if _room(path) == "coreml":
+            assert not any(name.split(".")[0] == "mlbuild" for name in _imports(path)), path
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    names = {p.stem for p in FILES} | {p.stem for p in (ROOT / "stages").rglob("*")}
+    assert not names & FORBIDDEN_NAMES
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*FILES, *sorted((ROOT / "stages").rglob("*.py"))],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_a_file_past_400_lines_is_two_files(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_stages_is_no_python_package() -> None:
+    assert not list((ROOT / "stages").rglob("__init__.py"))

@@ -1,0 +1,1 @@
+"""ML Programs: read, compiled once, run many times."""

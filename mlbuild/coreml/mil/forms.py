@@ -1,0 +1,59 @@
+"""Turns values into the forms in which operators want them, before a run or during it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from .dtypes import DType
+
+
+def constant_form(value: Any, dtype: DType | None, form: str) -> Any:
+    """A decoded constant in the wanted form."""
+    if form in ("Array", "Any"):
+        return value
+    if form == "Tensor":
+        return to_tensor(value, dtype)
+    if isinstance(value, str):
+        return value
+    flat = np.asarray(value).reshape(-1).tolist()
+    if form in _MANY:
+        return [_MANY[form](item) for item in flat]
+    if len(flat) != 1:
+        raise ValueError(f"one {form} was expected, not {len(flat)}")
+    return _ONE[form](flat[0])
+
+
+def to_tensor(value: Any, dtype: DType | None) -> torch.Tensor:
+    """An array as a tensor of the type in which the runtime computes."""
+    array = np.asarray(value)
+    name = dtype.torch if dtype is not None else ""
+    if name and array.dtype != np.dtype(name):
+        array = array.astype(name)
+    if not array.flags.writeable or not array.flags.c_contiguous:
+        array = np.array(array, order="C")  # torch warns about read-only memory
+    return torch.from_numpy(array)
+
+
+def _ints(value: torch.Tensor) -> list[int]:
+    return [int(item) for item in value.reshape(-1).tolist()]
+
+
+def _bools(value: torch.Tensor) -> list[bool]:
+    return [bool(item) for item in value.reshape(-1).tolist()]
+
+
+_MANY: dict[str, Callable[[Any], Any]] = {"Ints": int, "Bools": bool}
+_ONE: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+
+# What generated code calls on a value that is known only while the program runs.
+RUNTIME: dict[str, Callable[[Any], Any]] = {
+    "Ints": _ints,
+    "Bools": _bools,
+    "int": int,
+    "float": float,
+    "bool": bool,
+}

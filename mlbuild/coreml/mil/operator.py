@@ -1,0 +1,157 @@
+"""How an operator is defined, registered and found.
+
+A file in ``ops/`` defines an operator as a plain function whose parameters bear the names of
+the operator's inputs; parameters with a default are optional inputs. The annotation says in
+which form an input is wanted (see ``FORMS``); type and arity are checked here, once, when a
+program is compiled::
+
+    @operator("softmax")
+    def softmax(x: Tensor, axis: int = -1) -> Tensor: ...
+
+Float16 values arrive as float32 tensors and the result is rounded by the runtime, unless the
+operator is ``exact``: it only moves or picks values, so that nothing new has to be rounded.
+``since`` names the first opset of a signature; the newest one that is not newer than the
+program's opset is used.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, TypeVar
+
+import torch
+
+from ..errors import ModelFileError, UnsupportedError
+from .dtypes import ValueType
+from .program import OPSETS, Operation
+
+Tensor = torch.Tensor
+Tensors = list[torch.Tensor]
+Ints = list[int]
+Bools = list[bool]
+Array = Any  # a numpy array, in operators that run when a program is compiled
+Declared = tuple[ValueType, ...]  # the declared types of the outputs
+Blocks = tuple[Callable[..., tuple[Any, ...]], ...]  # nested blocks, ready to call
+
+FORMS = frozenset(
+    {"Tensor", "Tensors", "int", "float", "bool", "str", "Ints", "Bools", "Array", "Any"}
+)
+_SPECIAL = frozenset({"Declared", "Blocks"})
+_F = TypeVar("_F", bound=Callable[..., Any])
+_ORDER = list(OPSETS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One input of an operator."""
+
+    name: str
+    form: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A registered operator."""
+
+    type: str
+    since: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    special: tuple[tuple[str, str], ...]  # parameters that the runtime fills: (name, form)
+    exact: bool
+    constant: bool  # runs once, when a program is compiled, on numpy arrays
+
+    def check(self, operation: Operation, opset: str) -> None:
+        """Refuse an operation with inputs that this operator lacks or that it misses."""
+        given = set(operation.inputs) | (set(operation.attributes) - {"name"})
+        known = {parameter.name for parameter in self.parameters}
+        if extra := sorted(given - known):
+            raise UnsupportedError(
+                f"the operator has an input that this runtime does not know: {', '.join(extra)}",
+                place=operation.where(opset),
+                allowed=sorted(known),
+            )
+        needed = {parameter.name for parameter in self.parameters if parameter.required}
+        if missing := sorted(needed - given):
+            raise ModelFileError(
+                f"the operation lacks a required input: {', '.join(missing)}",
+                place=operation.where(opset),
+            )
+
+
+_registered: dict[str, dict[str, Operator]] = {}
+
+
+def operator(
+    *types: str, since: str = "iOS15", exact: bool = False, constant: bool = False
+) -> Callable[[_F], _F]:
+    """Register a function as one or several operators."""
+
+    def register(function: _F) -> _F:
+        parameters, special = _parameters(function)
+        for name in types:
+            versions = _registered.setdefault(name, {})
+            if since in versions:
+                raise ValueError(f"operator {since}.{name} is defined twice")
+            versions[since] = Operator(name, since, function, parameters, special, exact, constant)
+        return function
+
+    return register
+
+
+def define(name: str, function: Callable[..., Any], **options: Any) -> None:
+    """Register a function under a name; for tables of one-line siblings."""
+    operator(name, **options)(function)
+
+
+def find(operation: Operation, opset: str) -> Operator:
+    """The operator for an operation, or an error that names the operation and its place."""
+    _discover()
+    if opset not in OPSETS:
+        raise UnsupportedError("an opset that this runtime does not know", got=opset,
+                               allowed=OPSETS)  # fmt: skip
+    versions = _registered.get(operation.type, {})
+    version = OPSETS[opset]
+    usable = [s for s in versions if _ORDER.index(s) <= _ORDER.index(version)]
+    if not usable:
+        raise UnsupportedError(
+            f"the operator {version}.{operation.type} is not supported",
+            place=operation.where(opset),
+            hint=f"it exists from {min(versions, key=_ORDER.index)} on" if versions else None,
+        )
+    return versions[max(usable, key=_ORDER.index)]
+
+
+def supported() -> dict[str, tuple[str, ...]]:
+    """All operators, each with the opsets in which its signature changed."""
+    _discover()
+    return {n: tuple(sorted(v, key=_ORDER.index)) for n, v in sorted(_registered.items())}
+
+
+@lru_cache(maxsize=1)
+def _discover() -> None:
+    package = import_module(f"{__package__}.ops")
+    for module in pkgutil.iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")
+
+
+def _parameters(
+    function: Callable[..., Any],
+) -> tuple[tuple[Parameter, ...], tuple[tuple[str, str], ...]]:
+    parameters, special = [], []
+    for parameter in inspect.signature(function).parameters.values():
+        form = str(parameter.annotation).removesuffix(" | None")
+        if form in _SPECIAL:
+            special.append((parameter.name, form))
+        elif form in FORMS:
+            required = parameter.default is inspect.Parameter.empty
+            parameters.append(Parameter(parameter.name, form, required))
+        else:
+            raise TypeError(f"{function.__name__}: cannot give an input as {form}")
+    return tuple(parameters), tuple(special)

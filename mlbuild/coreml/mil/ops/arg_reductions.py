@@ -1,0 +1,27 @@
+"""Where the largest or smallest element stands.
+
+Source: coremltools MIL op docs, iOS15 and iOS17 reduction (reduce_argmax, reduce_argmin). Of
+equal elements the first is named.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ..operator import Tensor, operator
+
+
+@operator("reduce_argmax")
+def reduce_argmax(
+    x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32"
+) -> Tensor:
+    """Index of the largest element along the axis."""
+    return torch.argmax(x, axis, keep_dims)
+
+
+@operator("reduce_argmin")
+def reduce_argmin(
+    x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32"
+) -> Tensor:
+    """Index of the smallest element along the axis."""
+    return torch.argmin(x, axis, keep_dims)

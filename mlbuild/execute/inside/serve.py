@@ -33,7 +33,7 @@ def serve(descriptor: int, preload: list[str]) -> None:
     """Serves until the engine is gone; never returns."""
     engine = socket.socket(fileno=descriptor)
     engine.set_inheritable(False)
-    die_with_parent(signal.SIGTERM)
+    die_with_parent(signal.SIGTERM, os.getppid())
     problem = _preload(preload)
     _tell(engine, problem or {"event": "ready"})
     if problem:
@@ -49,9 +49,8 @@ def serve(descriptor: int, preload: list[str]) -> None:
     os._exit(0)
 
 
-def die_with_parent(number: int) -> None:
+def die_with_parent(number: int, parent: int) -> None:
     """Asks the kernel to signal this process when its parent dies; Linux only."""
-    parent = os.getppid()
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
@@ -108,25 +107,25 @@ class _Server:
                     self._fork(*received)
 
     def _fork(self, job: int, log: int, events: int) -> None:
-        number = self.jobs
+        number, server = self.jobs, os.getpid()
         self.jobs += 1
         pid = os.fork()
         if pid == 0:
             try:
-                self._become_child(job, log, events)
+                self._become_child(server, job, log, events)
             finally:
                 os._exit(70)
         self.children[pid] = number
         for descriptor in (job, log, events):
             os.close(descriptor)
 
-    def _become_child(self, job: int, log: int, events: int) -> None:
+    def _become_child(self, server: int, job: int, log: int, events: int) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        die_with_parent(signal.SIGKILL)
+        die_with_parent(signal.SIGKILL, server)
         self.engine.close()
         for descriptor in (1, 2):
             os.dup2(log, descriptor)

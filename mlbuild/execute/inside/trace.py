@@ -3,6 +3,7 @@
 # No pathlib here: this is imported before every stage and called at every open().
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import traceback
@@ -29,7 +30,7 @@ def headline(error: BaseException) -> str:
 
 
 def _ours(file: str) -> bool:
-    return file.startswith((_OURS, "<frozen importlib")) or file == _WORKER
+    return file.startswith((_OURS, "<frozen importlib")) or file in (_WORKER, importlib.__file__)
 
 
 def _chain(

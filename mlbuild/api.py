@@ -24,9 +24,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["TYPES", "Field", "In", "Kind", "LayerMatch", "Metric", "Out", "Params", "accepts"]
+__all__ = [
+    "TYPES",
+    "Field",
+    "In",
+    "Kind",
+    "LayerMatch",
+    "Metric",
+    "Out",
+    "Params",
+    "accepts",
+    "field_validator",
+    "model_validator",
+]
 
 # Artifact types: name -> (what it is a special case of, help). A dataset, a path and the output of
 # a `run:` stage that declares no type are "Any", which every input accepts.
@@ -74,7 +86,7 @@ class LayerMatch(Params):
     )
     op: str | None = Field(None, description="The operator that uses the weight: `conv`, `linear`.")
     shape: list[int | Literal["*"]] | None = Field(
-        None, description="The weight's shape; `*` stands for any size: `[\"*\", 1, 3, 3]`."
+        None, description='The weight\'s shape; `*` stands for any size: `["*", 1, 3, 3]`.'
     )
     min_elements: int | None = Field(None, ge=0, description="At least so many elements.")
     max_elements: int | None = Field(None, ge=0, description="At most so many elements.")

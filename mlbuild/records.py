@@ -248,6 +248,7 @@ class Task:
     timeout_seconds: float | None = None
     resources: Resources = Resources()
     masked: tuple[str, ...] = ()  # values of secrets
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ def start(task: Task) -> Log:
     except OSError:
         descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     log = Log(task.log, descriptor, task.masked)
-    what = f"$ {task.argv[-1]}" if task.argv else f"job of {task.python}"
-    log.start = log.write(f"--- {task.stage}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n{what}\n")
+    what = f"$ {task.argv[-1]}" if task.argv else f"run by {task.python}"
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    log.start = log.write(f"--- {task.stage}, attempt {task.attempt}, {when}\n{what}\n")
     return log
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from .dtypes import DType
+
+if TYPE_CHECKING:
+    import torch
 
 
 def constant_form(value: Any, dtype: DType | None, form: str) -> Any:
@@ -29,6 +31,8 @@ def constant_form(value: Any, dtype: DType | None, form: str) -> Any:
 
 def to_tensor(value: Any, dtype: DType | None) -> torch.Tensor:
     """An array as a tensor of the type in which the runtime computes."""
+    import torch  # lazy: inspecting a model needs no torch
+
     array = np.asarray(value)
     name = dtype.torch if dtype is not None else ""
     if name and array.dtype != np.dtype(name):

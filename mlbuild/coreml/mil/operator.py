@@ -22,16 +22,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ModelFileError, UnsupportedError
 from .dtypes import ValueType
 from .program import OPSETS, Operation
 
-Tensor = torch.Tensor
-Tensors = list[torch.Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any  # annotations only: operators on constants work without torch
+Tensors = list[Tensor]
 Ints = list[int]
 Bools = list[bool]
 Array = Any  # a numpy array, in operators that run when a program is compiled
@@ -112,7 +113,7 @@ def define(name: str, function: Callable[..., Any], **options: Any) -> None:
 
 def find(operation: Operation, opset: str) -> Operator:
     """The operator for an operation, or an error that names the operation and its place."""
-    _discover()
+    _discover(operation.type.startswith("constexpr_"))
     if opset not in OPSETS:
         raise UnsupportedError("an opset that this runtime does not know", got=opset,
                                allowed=OPSETS)  # fmt: skip
@@ -134,11 +135,17 @@ def supported() -> dict[str, tuple[str, ...]]:
     return {n: tuple(sorted(v, key=_ORDER.index)) for n, v in sorted(_registered.items())}
 
 
-@lru_cache(maxsize=1)
-def _discover() -> None:
+@lru_cache(maxsize=2)
+def _discover(constants_only: bool = False) -> None:
+    """Import the files of operators.
+
+    Those that define operators on constants are called ``constexpr_*`` and need only numpy, so
+    that a model can be inspected where there is no torch.
+    """
     package = import_module(f"{__package__}.ops")
     for module in pkgutil.iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+        if module.name.startswith("constexpr_") or not constants_only:
+            import_module(f"{package.__name__}.{module.name}")
 
 
 def _parameters(

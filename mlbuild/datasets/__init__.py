@@ -1,0 +1,6 @@
+"""Datasets: a path, a distribution, an address or a git repository, as files on this machine."""
+
+from mlbuild.datasets.fetching import OPTIONS, Fetched, fetch, identity
+from mlbuild.datasets.path import MissingPathData
+
+__all__ = ["OPTIONS", "Fetched", "MissingPathData", "fetch", "identity"]

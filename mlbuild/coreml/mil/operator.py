@@ -29,7 +29,7 @@ from .dtypes import ValueType
 from .program import OPSETS, Operation
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor as Tensor
 else:
     Tensor = Any  # annotations only: operators on constants work without torch
 Tensors = list[Tensor]

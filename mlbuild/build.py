@@ -10,10 +10,12 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from mlbuild import graph, registry, trust
-from mlbuild.errors import PipelineError, Problem
+from mlbuild.errors import PipelineError, Problem, UsageError
 from mlbuild.execute import interrupts
 from mlbuild.execute.local import LocalExecutor
+from mlbuild.execute.making import TaskMaker
 from mlbuild.execute.queue import Queue, impossible
+from mlbuild.execute.shell import ShellPlan, shell_plan
 from mlbuild.execute.steps import BuildSteps
 from mlbuild.facts import Shelf, code_parts
 from mlbuild.pipeline import load as loading
@@ -154,8 +156,25 @@ class Pipeline:
             return replace(second, ok=False, exit_code=1, notes=(*second.notes, note))
         return second
 
+    def shell(self, stage: str, progress: Progress) -> ShellPlan:
+        """A shell in the world of one stage, whose inputs must have been built.
+
+        Raises:
+            UsageError: an input is not built.
+        """
+        options = RunOptions(targets=[stage])
+        names = self.selection(options)
+        planner, shelf = self._planner(names, options, progress, fetch=True)
+        planned = planner.plan(names)[-1]
+        if planned.key is None:
+            hint = f"mlbuild run {self.resolved.file} {stage}"
+            raise UsageError(f"stage '{stage}' has inputs that are not built", hint=hint)
+        scratch = self.store.prepare(planned.stage, ())
+        task = self._tasks(shelf, options, progress).make(planned, scratch, 1)
+        return shell_plan(task, os.environ, scratch.work)
+
     def _outputs_of(self, target: str) -> dict[str, str]:
-        """"stage.output" -> MD5, as recorded."""
+        """ "stage.output" -> MD5, as recorded."""
         found = {}
         for name in graph.select(self.graph, self.resolved.stages, [target]):
             stage = next(s for s in self.resolved.stages if s.name == name)
@@ -225,16 +244,9 @@ class Pipeline:
                 if lacking and item.decision in (Decision.RUN, Decision.PENDING):
                     message = f"stage '{item.stage.name}' needs {lacking}"
                     raise PipelineError(Problem(message, item.stage.place))
-            steps = BuildSteps(
-                self.resolved,
-                self.store,
-                planner,
-                shelf,
-                self.kinds,
-                self.toolchains(options.offline),
-                listener,
-            )
-            steps.prepare(planned)
+            tasks = self._tasks(shelf, options, _told(listener))
+            tasks.ensure_toolchains(planned)
+            steps = BuildSteps(self.resolved, self.store, planner, tasks, listener)
             chosen = set(names)
             parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
             stages = {s.name: s for s in self.resolved.stages}
@@ -242,6 +254,11 @@ class Pipeline:
             return queue.run(stop.is_set)
         finally:
             executor.close()
+
+    def _tasks(self, shelf: Shelf, options: RunOptions, progress: Progress) -> TaskMaker:
+        toolchains = self.toolchains(options.offline)
+        state_dir = self.store.state_dir
+        return TaskMaker(self.resolved, shelf, self.kinds, toolchains, state_dir, progress)
 
     def _record(self, planner: Planner, shelf: Shelf, options: RunOptions) -> list[str]:
         """Writes the ledger; returns what the user should know of it."""

@@ -9,11 +9,12 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlbuild import datasets, fingerprint, registry
+from mlbuild import coreml, datasets, fingerprint, registry
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Dataset, Json, Progress, ResolvedPipeline
 from mlbuild.store.project import Store
 
+_ENGINE = Path(coreml.__file__).parents[1]
 _FROZEN_VERSION = 1
 
 
@@ -34,7 +35,7 @@ def code_parts(kinds: registry.Registry, name: str) -> dict[str, Json]:
 def _code_name(loaded: registry.LoadedKind, path: Path) -> str:
     if path.is_relative_to(loaded.stages_root):
         return path.relative_to(loaded.stages_root).as_posix()
-    return f"mlbuild/coreml/{path.name}" if path.parent.name == "coreml" else "/".join(path.parts[-3:])
+    return path.relative_to(_ENGINE).as_posix()
 
 
 class Shelf:
@@ -117,7 +118,7 @@ class Shelf:
         if known is not None and known["md5"] != found.md5:
             raise DataError(
                 Problem(
-                    f"dataset '{dataset.name}': its content is not the one that the lock file names",
+                    f"dataset '{dataset.name}': its content is not what the lock file names",
                     dataset.place,
                     got=found.md5,
                     allowed=(str(known["md5"]),),

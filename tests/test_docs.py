@@ -33,7 +33,9 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
     assert "Example: " in section
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")) + [ROOT / "README.md"], ids=str)
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*.md")) + [ROOT / "README.md"], ids=str
+)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
@@ -55,6 +57,8 @@ def test_every_public_function_says_what_it_does() -> None:
 def _nested(path: Path, wanted: ast.FunctionDef) -> bool:
     """Whether the function stands inside another one."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef) and node.lineno < wanted.lineno <= (node.end_lineno or 0):
+        if isinstance(node, ast.FunctionDef) and node.lineno < wanted.lineno <= (
+            node.end_lineno or 0
+        ):
             return True
     return False

@@ -42,7 +42,17 @@ def tools(python: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["tests/coreml", "tests/stages"])
 def test_the_suite_passes_in_the_torch_toolchain(suite: str, python: Path, tools: Path) -> None:
-    command = [str(python), "-m", "pytest", suite, "-m", "toolchain", "-q", "-p", "no:cacheprovider"]
+    command = [
+        str(python),
+        "-m",
+        "pytest",
+        suite,
+        "-m",
+        "toolchain",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(tools)]),

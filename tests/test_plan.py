@@ -82,9 +82,7 @@ class World:
     root: Path = Path("/nowhere")
 
     def plan(self) -> dict[str, Any]:
-        pipeline = ResolvedPipeline(
-            "p", Path("p.yaml"), self.root, {}, tuple(self.stages), {}, {}
-        )
+        pipeline = ResolvedPipeline("p", Path("p.yaml"), self.root, {}, tuple(self.stages), {}, {})
         facts = Facts(
             code=lambda kind: self.code,
             toolchain=lambda name: self.toolchain,
@@ -99,9 +97,7 @@ class World:
         for stage in self.stages:
             planned = self.plan()[stage.name]
             md5 = outputs.get(stage.base, f"md5-{stage.name}")
-            self.memory.remember(
-                stage.name, planned.parts, **{o.name: md5 for o in stage.outputs}
-            )
+            self.memory.remember(stage.name, planned.parts, **{o.name: md5 for o in stage.outputs})
         return self
 
 
@@ -172,7 +168,9 @@ STAGE_CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("what", "change", "reason"), STAGE_CHANGES, ids=[c[0] for c in STAGE_CHANGES])
+@pytest.mark.parametrize(
+    ("what", "change", "reason"), STAGE_CHANGES, ids=[c[0] for c in STAGE_CHANGES]
+)
 def test_a_change_of_the_stage_is_named(what: str, change: dict[str, Any], reason: str) -> None:
     world = World([make("a")]).build()
     world.stages = [replace(world.stages[0], **change)]

@@ -11,10 +11,11 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mlbuild.cli.main import VERBS, cli  # noqa: E402 - after the path is set
 from mlbuild.pipeline.schema import json_schema  # noqa: E402
-from mlbuild.registry import Registry  # noqa: E402
 from mlbuild.report.kinds import kinds_markdown  # noqa: E402
+
+from mlbuild.cli.main import VERBS, cli  # noqa: E402 - after the path is set
+from mlbuild.registry import Registry  # noqa: E402
 
 _WIDTH = 96
 
@@ -27,7 +28,9 @@ def commands_markdown() -> str:
         "wrong; 3 a\ntoolchain could not be made; 4 data or ledger; 5 a gate did not hold; 130 "
         "interrupted.\nWhere several apply: 130, 4, 3, 1, 5.\n"
     ]
-    context = click.Context(cli, info_name="mlbuild", max_content_width=_WIDTH, terminal_width=_WIDTH)
+    context = click.Context(
+        cli, info_name="mlbuild", max_content_width=_WIDTH, terminal_width=_WIDTH
+    )
     for verb in VERBS:
         command = cli.get_command(context, verb)
         assert command is not None

@@ -9,7 +9,8 @@ import click
 from mlbuild.build import Pipeline
 from mlbuild.cli import options
 from mlbuild.errors import Problem, UsageError
-from mlbuild.execute.logs import log_paths
+from mlbuild.execute.logs import attempts
+from mlbuild.execute.making import log_path
 
 
 @click.command("logs", epilog="Example: mlbuild logs pipelines/dogs.yaml quantize[bits=4]")
@@ -23,8 +24,7 @@ def command(
     """Show what STAGE wrote to its standard output and error when it last ran."""
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
     name = options.only_stage(list(loaded.graph.order), stage)
-    paths = log_paths(loaded.store.state_dir, loaded.name, name)
-    found = [p for p in paths if p.exists()]
+    found = attempts(log_path(loaded.store.state_dir, loaded.name, name))
     if len(found) < attempt:
         raise UsageError(
             Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from mlbuild.errors import Problem, StageError, UsageError
 from mlbuild.execute.environment import stage_environment
 from mlbuild.execute.local import LocalExecutor
 from mlbuild.pipeline.root import project_root
-from mlbuild.records import Finished, Json, Task
+from mlbuild.records import Finished, Json, Stage, Task
 from mlbuild.report.text import plain_console
 from mlbuild.toolchains import Toolchains
 
@@ -40,9 +41,7 @@ def answer(verb: str, model: Path, params: Mapping[str, Json]) -> Json:
         return json.loads((scratch / "answer.json").read_text(encoding="utf-8"))
 
 
-def _task(
-    verb: str, model: Path, params: Mapping[str, Json], python: Path, scratch: Path
-) -> Task:
+def _task(verb: str, model: Path, params: Mapping[str, Json], python: Path, scratch: Path) -> Task:
     job = {
         "version": 1,
         "stage": verb,
@@ -63,9 +62,9 @@ def _task(
         "declared": [str(Path.cwd())],  # a person chose the files; there is nothing to declare
         "strict": False,
     }
-    environment = stage_environment({}, (), threads=1, python=python)
+    seen = stage_environment(Stage(verb, verb), os.environ, python, worker=True)
     return Task(
-        verb, Path.cwd(), scratch / "log", environment, job=job, python=python, fresh=True
+        verb, Path.cwd(), scratch / "log", seen.variables, job=job, python=python, fresh=True
     )
 
 

@@ -40,9 +40,7 @@ def only_stage(names: list[str], asked: str) -> str:
     if len(variants) == 1:
         return variants[0]
     if variants:
-        raise UsageError(
-            Problem(f"stage '{asked}' has several variants", allowed=tuple(variants))
-        )
+        raise UsageError(Problem(f"stage '{asked}' has several variants", allowed=tuple(variants)))
     raise UsageError(
         Problem(
             f"there is no stage '{asked}'",

@@ -11,7 +11,9 @@ from mlbuild.pipeline.root import project_root
 
 
 @click.command("trust", epilog="Example: cd my-project && mlbuild trust")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default="."
+)
 def command(folder: Path) -> int:
     """Accept the stage kinds under FOLDER/stages: planning and running will import their code."""
     root = project_root(folder / "pipeline.yaml")

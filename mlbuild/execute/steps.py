@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlbuild import gates
 from mlbuild.errors import EXIT_DATA, MlbuildError
-from mlbuild.execute import aside
-from mlbuild.execute.tasks import TaskMaker
+from mlbuild.execute.making import TaskMaker
+from mlbuild.pipeline.command import mentioned_outputs
 from mlbuild.plan import Planned, Planner
 from mlbuild.records import (
     Advanced,
@@ -77,9 +78,8 @@ class BuildSteps:
         stage = planned.stage
         self._undeclared[stage.name] = []
         try:
-            scratch = self._store.prepare(stage)
+            scratch = self._store.prepare(stage, _written_in_place(stage))
             self._scratch[stage.name] = scratch
-            aside.set_aside(self._pipeline.root, stage, scratch)
             return self._tasks.make(planned, scratch, attempt)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
@@ -89,10 +89,9 @@ class BuildSteps:
         stage, scratch = planned.stage, self._scratch.pop(planned.stage.name)
         try:
             if finished.failure is None:
-                aside.collect(self._pipeline.root, stage, scratch)
+                self._store.collect(scratch)
             failure = finished.failure or self._objection(planned, scratch)
             if failure is not None:
-                aside.put_back(self._pipeline.root, stage, scratch)
                 self._store.discard(scratch)
                 return self._failed(planned, failure, finished.seconds)
             record = self._publish(planned, scratch)
@@ -114,9 +113,7 @@ class BuildSteps:
             self._undeclared[event.stage].append(event.path)
             self._listener.warned(_undeclared_text(event))
         elif event.failure is not None:
-            scratch = self._scratch.pop(event.stage)
-            stage = self._planner.decided[event.stage].stage
-            aside.put_back(self._pipeline.root, stage, scratch)
+            self._store.discard(self._scratch.pop(event.stage))
             self._listener.retried(event.stage, event.failure.message)
 
     def ended(self, result: StageResult) -> None:
@@ -184,7 +181,7 @@ class BuildSteps:
 
     def _failed(self, planned: Planned, failure: Failure, seconds: float) -> StageResult:
         outcome = Outcome.CANCELLED if failure.cancelled else Outcome.FAILED
-        log = self._tasks.log_of(planned.stage)
+        log = self._relative(self._tasks.log_of(planned.stage.name))
         return StageResult(
             planned.stage.name, outcome, planned.reasons, planned.key, seconds, failure, log=log
         )
@@ -195,7 +192,8 @@ class BuildSteps:
         """The engine's own work on a stage failed: data, disk, toolchain."""
         scratch = self._scratch.pop(planned.stage.name, None)
         if scratch is not None:
-            aside.put_back(self._pipeline.root, planned.stage, scratch)
+            with suppress(MlbuildError, OSError):  # an open journal is rolled back by the next run
+                self._store.discard(scratch)
         code = error.exit_code if isinstance(error, MlbuildError) else EXIT_DATA
         text = error.render() if isinstance(error, MlbuildError) else _os_text(error)
         failure = Failure(text, exit_code=code)
@@ -206,6 +204,14 @@ class BuildSteps:
     def _relative(self, path: Path) -> Path:
         root = self._pipeline.root
         return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _written_in_place(stage: Stage) -> tuple[str, ...]:
+    """Outputs that a command leaves at their declared path, since it does not mention them."""
+    if stage.command is None:
+        return ()
+    mentioned = mentioned_outputs(stage.command)
+    return tuple(o.name for o in stage.outputs if o.name not in mentioned)
 
 
 def _undeclared_text(event: Undeclared) -> str:

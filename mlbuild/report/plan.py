@@ -35,7 +35,9 @@ def print_plan(console: Console, pipeline: str, planned: list[Planned]) -> None:
             if not gate.ok:
                 console.print(f"    gate: {escape(gate.text)}", highlight=False, soft_wrap=True)
     counted = [(d, sum(1 for p in planned if p.decision is d)) for d in Decision]
-    shown = ", ".join(f"{n} to {d}" if d is not Decision.PENDING else f"{n} pending" for d, n in counted if n)
+    shown = ", ".join(
+        f"{n} to {d}" if d is not Decision.PENDING else f"{n} pending" for d, n in counted if n
+    )
     console.print(f"{escape(pipeline)}: {shown or 'no stages'}", highlight=False, soft_wrap=True)
 
 
@@ -57,7 +59,9 @@ def explanation(item: Planned) -> list[str]:
 def _changes(prefix: str, old: Json, new: Json) -> Iterator[tuple[str, Json, Json]]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted(old.keys() | new.keys()):
-            yield from _changes(f"{prefix}.{name}" if prefix else name, old.get(name), new.get(name))
+            yield from _changes(
+                f"{prefix}.{name}" if prefix else name, old.get(name), new.get(name)
+            )
     elif old != new:
         yield prefix, old, new
 

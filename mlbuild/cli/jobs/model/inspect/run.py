@@ -11,5 +11,4 @@ def run(job):
         answer = summarize(job.inputs["model"])
     except CoreMLError as error:
         job.fail(str(error))
-    with open(str(job.outputs["answer"]), "w") as file:
-        json.dump(answer, file)
+    job.outputs["answer"].write_text(json.dumps(answer))

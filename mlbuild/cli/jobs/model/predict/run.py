@@ -1,10 +1,11 @@
 """The job behind `mlbuild predict`; runs in the torch toolchain."""
 
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import torch
+
 from mlbuild.coreml import CoreMLError, load, top_labels
 
 _SHOWN = 8  # elements of an array that are printed
@@ -25,11 +26,12 @@ def run(job):
     for name, value in outputs.items():
         if name == scores_name:
             best = top_labels(model, outputs, job.params.top)
-            answer["outputs"].append({"name": name, "scores": [[str(k), float(v)] for k, v in best]})
+            answer["outputs"].append(
+                {"name": name, "scores": [[str(k), float(v)] for k, v in best]}
+            )
         else:
             answer["outputs"].append(_described(name, value))
-    with open(str(job.outputs["answer"]), "w") as file:
-        json.dump(answer, file)
+    job.outputs["answer"].write_text(json.dumps(answer))
 
 
 def _value(job, model, features, name, file):
@@ -37,13 +39,12 @@ def _value(job, model, features, name, file):
         job.fail(f"the model has no input '{name}'; it has: {', '.join(features)}")
     if features[name].image is not None:
         return model.load_image(file, job.params.scale, name)
-    end = os.path.splitext(file)[1].lower()
+    end = Path(file).suffix.lower()
+    if end not in (".npy", ".json"):
+        job.fail(f"input '{name}' is an array: give it as .npy or .json, not as '{end}'")
     if end == ".npy":
         return np.load(file, allow_pickle=False)
-    if end == ".json":
-        with open(file) as opened:
-            return np.asarray(json.load(opened))
-    job.fail(f"input '{name}' is an array: give it as .npy or .json, not as '{end}'")
+    return np.asarray(json.loads(Path(file).read_text()))
 
 
 def _described(name, value):

@@ -1,0 +1,140 @@
+"""From a planned stage to a task: where its inputs lie, which Python runs it, which code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mlbuild import coreml
+from mlbuild.execute.tasks import Interpreter, Places, Program, command_task, job_task
+from mlbuild.facts import Shelf
+from mlbuild.pipeline.command import render
+from mlbuild.plan import Planned
+from mlbuild.records import (
+    DatasetRef,
+    Decision,
+    Input,
+    PathRef,
+    Progress,
+    ResolvedPipeline,
+    Source,
+    Stage,
+    Task,
+)
+from mlbuild.registry import Registry
+from mlbuild.store.project import Scratch
+from mlbuild.store.publish import slug
+from mlbuild.toolchains import Toolchains
+
+_COREML = Path(coreml.__file__).parent
+
+
+def log_path(state_dir: Path, pipeline: str, stage: str) -> Path:
+    """The newest log of a stage; pipelines of one project do not share them."""
+    return state_dir / "logs" / pipeline / f"{slug(stage)}.log"
+
+
+class TaskMaker:
+    """Makes the tasks of one build."""
+
+    def __init__(
+        self,
+        pipeline: ResolvedPipeline,
+        shelf: Shelf,
+        kinds: Registry,
+        toolchains: Toolchains,
+        state_dir: Path,
+        progress: Progress,
+    ) -> None:
+        self._pipeline, self._shelf, self._kinds = pipeline, shelf, kinds
+        self._toolchains, self._state_dir, self._progress = toolchains, state_dir, progress
+        self._stages = {s.name: s for s in pipeline.stages}
+
+    def ensure_toolchains(self, planned: Iterable[Planned]) -> None:
+        """Makes what will be needed before anything runs, so that a build does not stop midway.
+
+        Raises:
+            ToolchainError: one could not be made.
+        """
+        stale = (p.stage for p in planned if p.decision in (Decision.RUN, Decision.PENDING))
+        for name in dict.fromkeys(s.toolchain for s in stale if s.toolchain):
+            self._toolchains.ensure(name, self._progress)
+
+    def make(self, planned: Planned, scratch: Scratch, attempt: int) -> Task:
+        """The task of one attempt.
+
+        Raises:
+            DataError: a dataset cannot be had.
+            StageError: a secret is not set.
+            ToolchainError: its toolchain cannot be made.
+        """
+        stage = planned.stage
+        inputs = {item.role: self._paths(item) for item in planned.inputs}
+        interpreter = self._interpreter(stage)
+        if stage.command is not None:
+            command = render(stage.command, self._words(inputs), self._targets(scratch))
+            places = self._places(stage, scratch, inputs)
+            return command_task(stage, places, command, os.environ, interpreter, attempt)
+        assert interpreter is not None and stage.kind is not None
+        loaded = self._kinds.get(stage.kind)
+        program = Program(
+            loaded.stages_root,
+            loaded.folder,
+            coreml=_COREML if loaded.kind.uses_coreml else None,
+            fresh=loaded.kind.fresh,
+        )
+        places = self._places(stage, scratch, inputs)
+        strict = self._pipeline.strict
+        return job_task(stage, places, program, interpreter, os.environ, strict, attempt)
+
+    def log_of(self, stage: str) -> Path:
+        """Where a stage's log lies."""
+        return log_path(self._state_dir, self._pipeline.name, stage)
+
+    def _places(
+        self, stage: Stage, scratch: Scratch, inputs: Mapping[str, Path | tuple[Path, ...]]
+    ) -> Places:
+        return Places(
+            root=self._pipeline.root,
+            log=self.log_of(stage.name),
+            inputs=inputs,
+            outputs={
+                o.name: scratch.outputs[o.name] for o in stage.outputs if o.role == "artifact"
+            },
+            scratch=scratch.tmp,
+            metrics=scratch.metrics,
+            plots=scratch.plots if any(o.role == "plots" for o in stage.outputs) else None,
+        )
+
+    def _interpreter(self, stage: Stage) -> Interpreter | None:
+        if stage.toolchain is None:
+            return None
+        python = self._toolchains.ensure(stage.toolchain, self._progress)
+        return Interpreter(python, tuple(self._toolchains.lock(stage.toolchain).preload))
+
+    def _paths(self, item: Input) -> Path | tuple[Path, ...]:
+        found = tuple(self._path(source) for source in item.sources)
+        return found if item.many else found[0]
+
+    def _path(self, source: Source) -> Path:
+        root = self._pipeline.root
+        if isinstance(source, DatasetRef):
+            return self._shelf.path(source.name)
+        if isinstance(source, PathRef):
+            return root / source.path
+        return root / self._stages[source.stage].output(source.output).path
+
+    def _words(self, inputs: Mapping[str, Path | tuple[Path, ...]]) -> dict[str, str | list[str]]:
+        """Inputs as a command sees them: relative to the root, where it runs."""
+        return {
+            role: [self._word(p) for p in path] if isinstance(path, tuple) else self._word(path)
+            for role, path in inputs.items()
+        }
+
+    def _targets(self, scratch: Scratch) -> dict[str, str]:
+        return {name: self._word(path) for name, path in scratch.outputs.items()}
+
+    def _word(self, path: Path) -> str:
+        root = self._pipeline.root
+        return os.fspath(path.relative_to(root) if path.is_relative_to(root) else path)

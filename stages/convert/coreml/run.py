@@ -1,0 +1,41 @@
+"""Convert a trained network to a Core ML package."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..._shared.coreml_package.canonical import save, size_of
+from ..._shared.problem.problem import Problem, told
+from ..._shared.torch_setup.configure import configure
+from .conversion import convert
+from .describe import check, describe, report
+from .sources import Source, read
+
+
+@told
+def run(job: Any) -> None:
+    """Read, convert, describe, check, save."""
+    configure(job)
+    source = read(job)
+    returns = _returns(source, job.params)
+    job.progress(0, 2, "converting")
+    mlmodel = convert(source, job.params, returns, job.log)
+    describe(mlmodel, source, job.params, returns)
+    facts = report(mlmodel, source, job.params)
+    check(facts, source, job.params)
+    job.progress(1, 2, "saving")
+    package = save(mlmodel, job.outputs["model"])
+    text = json.dumps(facts, indent=2, sort_keys=True)
+    job.outputs["report"].write_text(text + "\n", encoding="utf-8")
+    job.metric("size_mb", size_of(package) / 1e6)
+    job.metric("operators", sum(facts["operators"].values()))
+    job.metric("specification_version", facts["specification_version"])
+
+
+def _returns(source: Source, params: Any) -> str:
+    if params.output == "classifier" and not source.labels:
+        raise Problem("output: classifier needs labels", hint="give labels: [...]")
+    if params.output != "auto":
+        return params.output
+    return "classifier" if source.labels else "logits"

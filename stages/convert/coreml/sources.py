@@ -1,0 +1,123 @@
+"""What can be converted, told apart by content: three formats become one description."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..._shared.problem.problem import Problem
+from ..._shared.torch_model.model_file import is_torch_model, load
+from .pixels import Pixels, fold_pixels
+
+
+@dataclass
+class Feature:
+    """One input of the network to convert. ``pixels`` is set for images."""
+
+    name: str
+    shape: list[Any] | None  # sizes, or [low, high]; None: the program knows
+    dtype: str = "float32"
+    pixels: Pixels | None = None
+
+
+@dataclass
+class Source:
+    """A network on its way: exactly what the converter needs to know."""
+
+    program: Any  # nn.Module, ScriptModule or ExportedProgram
+    form: str  # "module", "script" or "exported"
+    features: list[Feature]
+    labels: tuple[str, ...] | None
+    gives: str | None  # "logits", "probabilities", None: not known
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def read(job: Any) -> Source:
+    """The job's model, whatever its format.
+
+    Raises:
+        Problem: the format is unknown, damaged, or lacks a description that must then be given.
+    """
+    path = job.inputs["model"]
+    if is_torch_model(path):
+        return _torch_model(path, job.params)
+    form = _form(path)
+    if form == "exported" and not job.trust("model"):
+        raise Problem(
+            f"{path.name} is an exported program, which may hold pickled objects",
+            hint="if you trust its origin, write the input as {from: ..., trust: true}",
+        )
+    features = _features(job.params, path.name)
+    labels = tuple(job.params.labels) if job.params.labels else None
+    program = _load(path, form)
+    return Source(program, form, features, labels, gives=None)
+
+
+def _form(path: Path) -> str:
+    if path.is_dir():
+        raise Problem(f"{path.name} is a folder without model.json: not a torch model")
+    if not zipfile.is_zipfile(path):
+        raise Problem(
+            f"{path.name} is neither a torch model, TorchScript nor an exported program",
+            hint="write it with torch.jit.save or torch.export.save",
+        )
+    with zipfile.ZipFile(path) as archive:
+        inside = {name.partition("/")[2] for name in archive.namelist()} | set(archive.namelist())
+    if "archive_format" in inside or "serialized_exported_program.json" in inside:
+        return "exported"
+    if "constants.pkl" in inside:
+        return "script"
+    raise Problem(
+        f"{path.name} is a pickled checkpoint: it names no architecture and may run code",
+        hint="write it with torch.jit.save or torch.export.save",
+    )
+
+
+def _torch_model(path: Path, params: Any) -> Source:
+    given = [name for name in ("labels", "inputs", "output_names") if getattr(params, name)]
+    if given:
+        raise Problem(f"{given[0]}: this model describes itself", hint=f"leave out {given[0]}")
+    model = load(path)
+    preprocessing = model.description.preprocessing
+    net: nn.Module = model.net
+    pixels = None
+    metadata = {"mlbuild.preprocessing": preprocessing.to_json()}
+    if params.image:
+        net, pixels = fold_pixels(net, preprocessing)
+    feature = Feature(params.input_name, list(preprocessing.shape), pixels=pixels)
+    return Source(net, "module", [feature], model.labels, model.description.output, metadata)
+
+
+def _features(params: Any, name: str) -> list[Feature]:
+    if not params.inputs:
+        raise Problem(
+            f"{name} does not describe its inputs",
+            hint="name them: inputs: [{name: image, shape: [1, 3, 224, 224]}]",
+        )
+    return [
+        Feature(
+            name=given["name"],
+            shape=given.get("shape"),
+            dtype=given.get("dtype") or "float32",
+            pixels=Pixels.given(given) if given.get("kind") == "image" else None,
+        )
+        for given in params.inputs
+    ]
+
+
+def _load(path: Path, form: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside torch; the files are still around
+            if form == "exported":
+                return torch.export.load(str(path))
+            return torch.jit.load(str(path), map_location="cpu").eval()
+    except Exception as error:  # torch has no common class for files that it cannot read
+        first = str(error).strip().splitlines()[:1]
+        raise Problem(f"{path.name} cannot be read: {''.join(first)}") from error

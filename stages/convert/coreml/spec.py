@@ -1,0 +1,177 @@
+"""convert/coreml: a trained network as a Core ML package."""
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from mlbuild.api import Field, In, Kind, Metric, Out, Params
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
+
+Dimension = int | list[int]
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"'{name}' cannot name a feature: letters, digits and '_', no digit in front"
+        )
+    return name
+
+
+class InputSpec(BaseModel):
+    """One input of a TorchScript or exported program, which do not describe themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(..., description="Name in the Core ML model.")
+    shape: list[Dimension] | None = Field(
+        None,
+        description="Shape, `[1, 3, 224, 224]`; `[1, 512]` in place of a number is a range. Needed "
+        "for TorchScript; an exported program brings its own.",
+    )
+    kind: Literal["tensor", "image"] = Field("tensor", description="Multi-array or image.")
+    dtype: Literal["float32", "float16", "int32"] = Field(
+        "float32", description="Of a tensor's values."
+    )
+    colour: Literal["RGB", "BGR", "GRAY"] = Field("RGB", description="Of an image.")
+    scale: float | list[float] = Field(
+        1.0,
+        description="An image's values (0 to 255) are multiplied by this; one for each channel.",
+    )
+    bias: float | list[float] = Field(
+        0.0, description="Added after scaling; one number or one for each channel."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        return _named(name)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "InputSpec":
+        for size in self.shape or ():
+            ends = [size] if isinstance(size, int) else size
+            if len(ends) not in (1, 2) or min(ends) < 1 or ends != sorted(ends):
+                raise ValueError(f"shape: {size} is neither a size nor a range [low, high]")
+        if self.kind == "image":
+            self._image_fits()
+        elif self.scale != 1.0 or self.bias != 0.0:
+            raise ValueError(f"'{self.name}': scale and bias are for kind: image")
+        return self
+
+    def _image_fits(self) -> None:
+        if self.dtype != "float32":
+            raise ValueError(f"'{self.name}': an image has no dtype")
+        if self.shape is not None and len(self.shape) != 4:
+            raise ValueError(f"'{self.name}': an image's shape is [1, channels, height, width]")
+        for what, values in (("scale", self.scale), ("bias", self.bias)):
+            if isinstance(values, list) and len(values) != _CHANNELS[self.colour]:
+                raise ValueError(
+                    f"'{self.name}': {self.colour} has {_CHANNELS[self.colour]} channels, "
+                    f"{what} has {len(values)} values"
+                )
+
+
+class ConvertParams(Params):
+    """How the network is converted and what the package says of itself."""
+
+    target: Literal[
+        "iOS15", "iOS16", "iOS17", "iOS18", "macOS12", "macOS13", "macOS14", "macOS15"
+    ] = Field("iOS17", description="Oldest system that shall run the model.")
+    precision: Literal["float16", "float32"] = Field(
+        "float16", description="Type of weights and values while computing."
+    )
+    float32_ops: list[str] = Field(
+        default_factory=list,
+        description="With float16: operators that stay in float32, by type (`softmax`) or by a "
+        "pattern for their name (`*head*`).",
+    )
+    output: Literal["auto", "classifier", "probabilities", "logits"] = Field(
+        "auto",
+        description="What the model returns: label and scores, scores alone, or the network's own "
+        "numbers. `auto` is a classifier where there are labels.",
+    )
+    softmax: Literal["auto", "add", "none"] = Field(
+        "auto",
+        description="Whether a softmax is put behind the network. `auto` adds one where the model "
+        "says that it gives logits; a TorchScript or exported program does not say.",
+    )
+    labels: list[str] | None = Field(
+        None, description="Class labels of a TorchScript or exported program, in output order."
+    )
+    image: bool = Field(
+        True, description="An image as input; false: a multi-array that is already normalised."
+    )
+    input_name: str = Field("image", description="Input's name, for a model that says the rest.")
+    inputs: list[InputSpec] | None = Field(
+        None, description="Inputs of a TorchScript or exported program, in the order it takes them."
+    )
+    label_output: str = Field("classLabel", description="Name of a classifier's label.")
+    score_output: str | None = Field(
+        None,
+        description="Name of the scores; if not given, `classLabel_probs` or what `output` says.",
+    )
+    output_names: list[str] | None = Field(
+        None, description="Names of several outputs of a TorchScript or exported program."
+    )
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="The package's name, without suffix."
+    )
+    author: str | None = Field(None, description="Written into the model.")
+    licence: str | None = Field(None, description="Written into the model.")
+    version: str | None = Field(None, description="Written into the model.")
+    description: str | None = Field(None, description="One line for Xcode and for people.")
+    metadata: dict[str, str] = Field(
+        default_factory=dict, description="More metadata, by key; keys of others are left alone."
+    )
+
+    @field_validator("input_name", "label_output", "score_output")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        return None if name is None else _named(name)
+
+    @model_validator(mode="after")
+    def _together(self) -> "ConvertParams":
+        if self.float32_ops and self.precision == "float32":
+            raise ValueError("float32_ops: with precision float32 every operator is in float32")
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels: a label stands twice")
+        if self.softmax == "add" and self.output == "logits":
+            raise ValueError("softmax: add gives no logits")
+        if self.output_names and self.output in ("classifier", "probabilities"):
+            raise ValueError("output_names: a classifier's outputs are label_output, score_output")
+        names = [i.name for i in self.inputs or ()] + list(self.output_names or ())
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            raise ValueError(f"two features are called '{repeated[0]}'")
+        return self
+
+
+KIND = Kind(
+    summary="Converts a trained network to a Core ML package (ML Program).",
+    toolchain="torch",
+    params=ConvertParams,
+    inputs={"model": In("TorchModel | TorchScript | ExportedProgram", "The trained network.")},
+    outputs={
+        "model": Out("CoreMLModel", "{Name}.mlpackage", "The converted model."),
+        "report": Out("Report", "report.json", "Inputs, outputs and operators of the result."),
+    },
+    metrics={
+        "size_mb": Metric("Size of the package.", unit="MB", better="min"),
+        "operators": Metric("Operators of the program, constants not counted.", better="min"),
+        "specification_version": Metric("Core ML specification version.", better="none"),
+    },
+    details=(
+        "A model of `train/*` or `adapt/*` describes itself: the image input takes pixels from 0 "
+        "to 255 and scale and bias come from its own preprocessing. Where channels have different "
+        "deviations, the difference is folded into the first convolution, and checked. The "
+        "preprocessing stands in the metadata under `mlbuild.preprocessing`, so that later stages "
+        "and apps can crop alike. TorchScript and exported programs need `inputs`; an exported "
+        "program may hold pickled values and is read only from an input with `trust: true`. "
+        "Equal models are equal bytes: identifiers are fixed and no date is written."
+    ),
+    example={"target": "iOS17", "precision": "float16"},
+)

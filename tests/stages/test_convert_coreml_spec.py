@@ -1,0 +1,50 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+pydantic = pytest.importorskip("pydantic")
+
+
+def params(**given):
+    file = Path(__file__).resolve().parents[2] / "stages" / "convert/coreml/spec.py"
+    spec = importlib.util.spec_from_file_location("convert_coreml_spec", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.KIND.params(**given)
+
+
+IMAGE = {"name": "photo", "shape": [1, 3, 8, 8], "kind": "image"}
+
+
+def test_defaults_are_an_ios17_model_in_float16():
+    chosen = params()
+
+    assert (chosen.target, chosen.precision, chosen.input_name) == ("iOS17", "float16", "image")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"target": "iOS14"}, "Input should be 'iOS15'"),
+        ({"bitz": 4}, "Extra inputs are not permitted"),
+        (
+            {"precision": "float32", "float32_ops": ["softmax"]},
+            "float32_ops: with precision float32 every operator is in float32",
+        ),
+        ({"labels": ["a", "a"]}, "labels: a label stands twice"),
+        ({"output": "logits", "softmax": "add"}, "softmax: add gives no logits"),
+        ({"input_name": "1st"}, "'1st' cannot name a feature"),
+        ({"name": "a b"}, "String should match pattern"),
+        ({"inputs": [{**IMAGE, "shape": [1, 8]}]}, "an image's shape is"),
+        ({"inputs": [{**IMAGE, "bias": [1.0, 2.0]}]}, "RGB has 3 channels, bias has 2 values"),
+        ({"inputs": [{**IMAGE, "dtype": "int32"}]}, "an image has no dtype"),
+        ({"inputs": [{"name": "x", "scale": 2.0}]}, "scale and bias are for kind: image"),
+        ({"inputs": [{"name": "x", "shape": [[4, 1]]}]}, "neither a size nor a range"),
+        ({"inputs": [IMAGE, IMAGE]}, "two features are called 'photo'"),
+        ({"output": "classifier", "output_names": ["a"]}, "a classifier's outputs are"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_anything_runs(given, complaint):
+    with pytest.raises(pydantic.ValidationError, match=complaint.replace("[", r"\[")):
+        params(**given)

@@ -53,14 +53,11 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
         Problem: the network or one of its operators is not supported.
     """
     softmax = _wants_softmax(source, params, returns)
-    program = _program(source, softmax, log)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of names that it changes and versions it does not know
+            warnings.simplefilter("ignore")  # of deprecations, and of names that it changes
             return ct.convert(
-                program,
+                _program(source, softmax, log),
                 convert_to="mlprogram",
                 inputs=None if _self_described(source) else [_type(f) for f in source.features],
                 outputs=_outputs(params, returns),

@@ -146,7 +146,7 @@ def _names(log: Path) -> list[Path]:
 
 def _rotate(log: Path) -> None:
     names = _names(log)
-    if not log.exists():
+    if not log.is_file():  # nothing yet, or a device, which is not ours to rename
         return
     for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
         with suppress(FileNotFoundError):

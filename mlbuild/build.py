@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -29,11 +29,11 @@ from mlbuild.records import (
     Outcome,
     Progress,
     ResolvedPipeline,
+    Stage,
     StageResult,
 )
 from mlbuild.report.listener import Silent
 from mlbuild.report.outcome import build_result, exit_code
-from mlbuild.store import noop
 from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
@@ -52,8 +52,10 @@ class RunOptions:
     record: bool = True
     locked: bool = False
     offline: bool = False
-    arguments: tuple[str, ...] | None = None  # of the command line, for the no-op path
+    # For the no-op path: the command line, where it was given, and what it prints if repeated.
+    arguments: tuple[str, ...] = ()
     caller: Path = field(default_factory=Path.cwd)
+    told_again: Callable[[Sequence[Stage], BuildResult], str] | None = None
 
 
 class Pipeline:
@@ -105,8 +107,10 @@ class Pipeline:
         began = time.monotonic()
         names = self.selection(options)
         with self.store.lock(on_wait=listener.noted), interrupts.noticed() as stop:
-            noop.forget(self.root)
+            self.store.forget_noop()
+            made = self.store.initialize()
             self.store.recover()
+            self._watch()
             planner, shelf = self._planner(names, options, _told(listener), fetch=True)
             planned = self._plan_with_remote(planner, names, options, listener)
             todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
@@ -115,7 +119,8 @@ class Pipeline:
                 results = _locked(planned)
             else:
                 results = self._execute(names, planned, planner, shelf, options, listener, stop)
-            notes = self._record(planner, shelf, options)
+            self._record(planner, shelf, options, listener)
+            notes = [made] if made else []
             result = build_result(self.name, results, names, time.monotonic() - began, notes)
             if options.locked and not result.ok:
                 result = replace(result, exit_code=exit_code(results, locked=True))
@@ -174,7 +179,7 @@ class Pipeline:
         return shell_plan(task, os.environ, scratch.work)
 
     def _outputs_of(self, target: str) -> dict[str, str]:
-        """ "stage.output" -> MD5, as recorded."""
+        """MD5 of each output, by "STAGE.OUTPUT", as recorded."""
         found = {}
         for name in graph.select(self.graph, self.resolved.stages, [target]):
             stage = next(s for s in self.resolved.stages if s.name == name)
@@ -260,23 +265,42 @@ class Pipeline:
         state_dir = self.store.state_dir
         return TaskMaker(self.resolved, shelf, self.kinds, toolchains, state_dir, progress)
 
-    def _record(self, planner: Planner, shelf: Shelf, options: RunOptions) -> list[str]:
-        """Writes the ledger; returns what the user should know of it."""
-        self.store.digests.flush()
-        if not (options.record and self.resolved.ledger) or options.locked:
-            return []
-        records = {n: p.record for n, p in planner.decided.items() if p.record is not None}
-        notes = self.store.commit(self.resolved.stages, records, shelf.frozen)
-        for path in shelf.versioned_paths():
-            self.store.add_dataset(path)
-        return notes
+    def _record(
+        self, planner: Planner, shelf: Shelf, options: RunOptions, listener: Listener
+    ) -> None:
+        """Writes the ledger: once a build, also after failures and interrupts."""
+        if options.locked:
+            return
+        if options.record:
+            for path in shelf.versioned_paths():
+                self.store.add_dataset(path, _told(listener))
+        records = {
+            n: p.record for n, p in planner.decided.items() if p.record is not None and p.record.key
+        }
+        self.store.commit(
+            self.resolved,
+            records,
+            shelf.frozen,
+            pins_only=not options.record,
+            on_wait=listener.noted,
+        )
+
+    def _watch(self) -> None:
+        """Names to the no-op path what was read besides inputs and outputs."""
+        watched = [self.resolved.file.absolute(), self.root / "stages"]
+        watched += [self.root / t.requirements for t in self.resolved.toolchains.values()]
+        for kind in dict.fromkeys(s.kind for s in self.resolved.stages if s.kind):
+            loaded = self.kinds.get(kind)
+            watched += [loaded.folder, *registry.code_files(loaded)]
+        for path in watched:
+            self.store.digests.watch(path)
 
     def _remember(
         self, result: BuildResult, planner: Planner, shelf: Shelf, options: RunOptions
     ) -> None:
         """Lets the same command find out without planning that nothing changed."""
         settled = {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED}
-        if options.arguments is None or not result.ok or options.force:
+        if options.told_again is None or not result.ok or options.force:
             return
         if not options.record or any(s.outcome not in settled for s in result.stages):
             return
@@ -287,7 +311,8 @@ class Pipeline:
             for s in result.stages
         )
         again = replace(result, stages=reused, seconds=0.0, notes=())
-        noop.remember(self, again, shelf, options)
+        text = options.told_again([s.stage for s in planner.decided.values()], again)
+        self.store.write_noop(options.arguments, options.caller, text)
 
 
 def _unheard(done: float, total: float | None, text: str) -> None:

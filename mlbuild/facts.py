@@ -77,13 +77,13 @@ class Shelf:
                 self._paths[name] = self._fetched(dataset)
         return self._paths[name]
 
-    def versioned_paths(self) -> list[Path]:
-        """Path datasets that were read and lie in the project: DVC versions them."""
+    def versioned_paths(self) -> list[str]:
+        """Path datasets that were read and lie in the project, relative to it: DVC versions them."""
+        root = self._pipeline.root
         return [
-            path
+            path.relative_to(root).as_posix()
             for name, path in self._paths.items()
-            if self._pipeline.datasets[name].scheme == "path"
-            and path.is_relative_to(self._pipeline.root)
+            if self._pipeline.datasets[name].scheme == "path" and path.is_relative_to(root)
         ]
 
     def _digest(self, dataset: Dataset) -> str | None:
@@ -138,7 +138,7 @@ class Shelf:
     def _in_place(self, dataset: Dataset) -> Path:
         path = self._pipeline.root / Path(dataset.location).expanduser()
         if not path.exists() and self._pull and not self._offline:
-            self._store.pull_dataset(path)
+            self._store.pull_dataset(dataset.location)
         if not path.exists():
             raise DataError(
                 Problem(

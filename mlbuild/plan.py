@@ -47,13 +47,16 @@ class Memory(Protocol):
 
 
 class Placement(Protocol):
-    """Which outputs are not in place: not there, or changed by hand."""
+    """Which outputs are not in place: not there, changed by hand, or of an earlier build."""
 
     @property
     def missing(self) -> tuple[str, ...]: ...
 
     @property
     def modified(self) -> tuple[str, ...]: ...
+
+    @property
+    def in_place(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class Planner:
         reasons = changed if not (previous and previous.key == key) else ()
         reasons += (Reason.OUTPUT_MISSING,) if place.missing and not reasons else ()
         reasons += (Reason.OUTPUT_MODIFIED,) if place.modified else ()
-        in_place = not (place.missing or place.modified)
+        in_place = place.in_place
         decision = Decision.REUSE if in_place else Decision.RESTORE
         remote = decision is Decision.RESTORE and not self._memory.restorable(record)
         if remote and not self.use_remote:
@@ -230,7 +233,8 @@ class Planner:
 
     def _essential(self, stage: Stage) -> list[str]:
         """Parents whose exclusion excludes the stage too: not the items of ``{all: ...}`` lists,
-        nor what it merely has to wait for, unless both are variants of one matrix."""
+        nor what it merely has to wait for, unless both are variants of one matrix.
+        """
         sources = [s for i in stage.inputs if not i.many for s in i.sources]
         paired = [n for n in stage.needs if _same_variant(self._stages[n].axes, stage.axes)]
         return [s.stage for s in sources if isinstance(s, StageOutput)] + paired

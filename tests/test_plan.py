@@ -29,6 +29,11 @@ from mlbuild.records import (
 class Place:
     missing: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
+    outdated: bool = False
+
+    @property
+    def in_place(self) -> bool:
+        return not (self.missing or self.modified or self.outdated)
 
 
 @dataclass

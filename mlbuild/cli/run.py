@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import options
-from mlbuild.records import Listener
+from mlbuild.records import BuildResult, Listener, Stage
 from mlbuild.report.events import JsonLines, line, plan_events, status_event
 from mlbuild.report.plan import print_plan
 from mlbuild.report.text import Text, plain_console
@@ -77,6 +80,7 @@ def command(
         # The no-op path knows a build by the arguments that led to it.
         arguments=tuple(sys.argv[1:]),
         caller=Path.cwd(),
+        told_again=partial(_told_again, as_json, verbose - quiet),
     )
     if dry_run:
         planned = loaded.plan(chosen)
@@ -91,5 +95,17 @@ def command(
         listener = JsonLines(lambda text: print(text, flush=True))  # noqa: T201
     if check_reproducible:
         return loaded.check_reproducible(check_reproducible, chosen, listener).exit_code
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     return loaded.run(chosen, listener).exit_code
+
+
+def _told_again(as_json: bool, level: int, stages: Sequence[Stage], result: BuildResult) -> str:
+    """What the same command prints if it finds nothing changed."""
+    out = io.StringIO()
+    listener: Listener = Text(Console(file=out, soft_wrap=True), level)
+    if as_json:
+        listener = JsonLines(lambda text: out.write(text + "\n"))
+    listener.began(result.pipeline, stages, 0)
+    for stage in result.stages:
+        listener.ended(stage)
+    listener.finished(result)
+    return out.getvalue()

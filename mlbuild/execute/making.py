@@ -23,8 +23,7 @@ from mlbuild.records import (
     Task,
 )
 from mlbuild.registry import Registry
-from mlbuild.store.project import Scratch
-from mlbuild.store.publish import slug
+from mlbuild.store.publish import Scratch, slug
 from mlbuild.toolchains import Toolchains
 
 _COREML = Path(coreml.__file__).parent

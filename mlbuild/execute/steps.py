@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from mlbuild.plan import Planned, Planner
 from mlbuild.records import (
     Advanced,
     Decision,
-    Digest,
     ExecutionEvent,
     Failure,
     Finished,
@@ -31,7 +30,8 @@ from mlbuild.records import (
     Task,
     Undeclared,
 )
-from mlbuild.store.project import Scratch, Store
+from mlbuild.store.project import Store
+from mlbuild.store.publish import Scratch
 
 
 class BuildSteps:
@@ -69,7 +69,7 @@ class BuildSteps:
             results = self._evaluate(stage)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
-        notes = tuple(f"changed by hand, moved to {self._relative(p)}" for p in kept)
+        notes = self._kept_notes(kept)
         self._planner.settle(planned, planned.record, results)
         return self._judged(planned, planned.record, results, Outcome.RESTORED, 0.0, notes)
 
@@ -88,18 +88,16 @@ class BuildSteps:
         """Publishes and records what succeeded; describes what failed."""
         stage, scratch = planned.stage, self._scratch.pop(planned.stage.name)
         try:
-            if finished.failure is None:
-                self._store.collect(scratch)
             failure = finished.failure or self._objection(planned, scratch)
             if failure is not None:
                 self._store.discard(scratch)
                 return self._failed(planned, failure, finished.seconds)
-            record = self._publish(planned, scratch)
+            record, notes = self._publish(planned, scratch)
             results = self._evaluate(stage)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error, finished.seconds)
         self._planner.settle(planned, record, results)
-        return self._judged(planned, record, results, Outcome.RAN, finished.seconds)
+        return self._judged(planned, record, results, Outcome.RAN, finished.seconds, notes)
 
     def heard(self, event: ExecutionEvent) -> None:
         """Passes on what a running stage tells."""
@@ -120,15 +118,15 @@ class BuildSteps:
         """Passes on a stage's end."""
         self._listener.ended(result)
 
-    def _publish(self, planned: Planned, scratch: Scratch) -> StageRecord:
-        digests: Mapping[str, Digest] = self._store.publish(planned.stage, scratch)
-        record = StageRecord(planned.key or "", planned.parts, digests)
+    def _publish(self, planned: Planned, scratch: Scratch) -> tuple[StageRecord, tuple[str, ...]]:
+        published = self._store.publish(planned.stage, scratch)
+        record = StageRecord(planned.key or "", planned.parts, published.outputs)
         self._store.record(planned.stage, record)
-        return record
+        return record, self._kept_notes(published.kept)
 
     def _objection(self, planned: Planned, scratch: Scratch) -> Failure | None:
         """Why a result is not kept although the stage's process succeeded."""
-        lacking = [n for n, path in scratch.outputs.items() if not path.exists()]
+        lacking = [n for n in scratch.outputs if not self._written(planned.stage, scratch, n)]
         if lacking:
             names = ", ".join(f"'{n}'" for n in lacking)
             return Failure(
@@ -145,6 +143,14 @@ class BuildSteps:
         if self._pipeline.strict and self._undeclared[planned.stage.name]:
             return Failure("it read files that it does not declare (strict: true)")
         return None
+
+    def _written(self, stage: Stage, scratch: Scratch, name: str) -> bool:
+        if name in scratch.in_place:
+            return (self._pipeline.root / stage.output(name).path).exists()
+        return scratch.outputs[name].exists()
+
+    def _kept_notes(self, kept: Sequence[Path]) -> tuple[str, ...]:
+        return tuple(f"changed by hand, moved to {self._relative(p)}" for p in kept)
 
     def _evaluate(self, stage: Stage) -> tuple[GateResult, ...]:
         out = next((o for o in stage.outputs if o.role == "metrics"), None)

@@ -25,6 +25,7 @@ _COLOURS = {
     Outcome.SKIPPED: "yellow",
     Outcome.CANCELLED: "yellow",
 }
+_MANY = 60  # stages; of more, those that are reused are only counted
 _QUIET_SECONDS = 10.0  # between two progress lines of a stage where there is no terminal
 
 
@@ -34,6 +35,7 @@ class Text:
     def __init__(self, console: Console, level: int = 0) -> None:
         self._console, self._level = console, level
         self._width = 0
+        self._many = False
         self._leaves: set[str] = set()
         self._bars: dict[str, TaskID] = {}
         self._last: dict[str, float] = {}
@@ -43,7 +45,8 @@ class Text:
         """Says how much there is to do."""
         self._width = max((len(s.name) for s in stages), default=0)
         self._leaves = leaves(stages)
-        if self._level >= 0:
+        self._many = len(stages) > _MANY and self._level < 1
+        if self._level >= 0 and todo:
             self._print(f"{escape(pipeline)}: {len(stages)} stages, {todo} to run or to decide")
         if self._console.is_terminal and self._level >= 0:
             self._progress = Progress(
@@ -99,7 +102,8 @@ class Text:
         """One line a stage."""
         self._drop(result.stage)
         bad = result.outcome in (Outcome.FAILED, Outcome.GATE_FAILED)
-        if self._level >= 0 or bad:
+        boring = result.outcome is Outcome.REUSED and self._many
+        if bad or (self._level >= 0 and not boring):
             self._print(self._line(result))
         for text in words.failure_lines(result):
             self._print("    " + escape(text))

@@ -18,9 +18,6 @@ from typing import IO
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Progress
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
-SUFFIXES = (*TAR_SUFFIXES, ".zip", ".whl")
-
 # deflate reaches 1000 to 1 on zeros; data that anybody trains on stays far below these.
 _BOMB_RATIO = 200
 _BOMB_FLOOR = 4 << 30
@@ -45,11 +42,6 @@ class Member:
     size: int
     target: str = ""  # of a link: what it points to, as a member's name
     executable: bool = False
-
-
-def is_archive(name: str) -> bool:
-    """Whether a file of that name is unpacked."""
-    return name.lower().endswith(SUFFIXES)
 
 
 def members(archive: Path, label: str) -> dict[str, Member]:

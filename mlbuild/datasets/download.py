@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from mlbuild.datasets.transport import Transport
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Json, Progress
-from mlbuild.toolchains.packageindex import local_path, redact_address
+from mlbuild.toolchains.addresses import local_path, redact_address
 
 _CHUNK = 1 << 18
 _ATTEMPTS = 5  # in a row without a single new byte

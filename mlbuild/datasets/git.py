@@ -13,14 +13,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeGuard
+from typing import IO
 
 from mlbuild.datasets.cached import Facts
-from mlbuild.errors import DataError, PipelineError, Problem
-from mlbuild.records import Dataset, Progress
-from mlbuild.toolchains.packageindex import redact_address
+from mlbuild.datasets.order import Order
+from mlbuild.errors import DataError, Problem
+from mlbuild.records import Dataset
+from mlbuild.toolchains.addresses import redact_address
 
-OPTIONS = ("rev", "path")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 # Of the caller's variables, these would make git work on somebody else's repository.
@@ -40,32 +40,6 @@ class _Blob:
     path: str  # relative to what was asked for
 
 
-def check(dataset: Dataset) -> None:
-    """Raises PipelineError where the address, the revision or the path is unusable."""
-    rev = dataset.options.get("rev")
-    if not isinstance(rev, str) or not rev:
-        what = f"dataset '{dataset.name}': a git repository needs the revision"
-        hint = "add rev: a tag, a branch or a commit (in quotes where it is all digits)"
-        raise PipelineError(Problem(what, dataset.place, hint=hint))
-    path = dataset.options.get("path") or "."
-    if not _plain(dataset.location) or dataset.location.startswith("ext::"):
-        _refuse(dataset, "no address of a repository", dataset.location)
-    if not _plain(rev) or re.search(r"[\s:?*\[\\^~]|\.\.", rev):
-        _refuse(dataset, "no revision", rev)
-    if not _plain(path) or path.startswith("/") or ".." in path.split("/"):
-        _refuse(dataset, "no path inside the repository", path)
-
-
-def _plain(text: object) -> TypeGuard[str]:
-    """Whether git cannot take it for an option or for several lines."""
-    return isinstance(text, str) and bool(text) and text[0] != "-" and text.isprintable()
-
-
-def _refuse(dataset: Dataset, why: str, text: object) -> None:
-    got = redact_address(repr(text))
-    raise PipelineError(Problem(f"dataset '{dataset.name}': {why}", dataset.place, got=got))
-
-
 def commit(dataset: Dataset, root: Path, frozen: Facts, *, offline: bool) -> str:
     """The commit that the dataset's revision means now, or meant when it was frozen."""
     rev = str(dataset.options["rev"])
@@ -74,7 +48,9 @@ def commit(dataset: Dataset, root: Path, frozen: Facts, *, offline: bool) -> str
     if _COMMIT.fullmatch(rev):
         return rev
     if offline and not _is_local(dataset.location):
-        raise DataError(forbidden(dataset))
+        what = f"dataset '{dataset.name}': --offline forbids to ask what '{rev}' is now"
+        hint = "run once without --offline"
+        raise DataError(Problem(what, dataset.place, got=_shown(dataset), hint=hint))
     listed = _git(dataset, root, "ls-remote", "--", _address(dataset, root)).decode()
     rows = [line.split("\t", 1) for line in listed.splitlines() if "\t" in line]
     refs = {name: digest for digest, name in rows}
@@ -90,44 +66,28 @@ def commit(dataset: Dataset, root: Path, frozen: Facts, *, offline: bool) -> str
     raise DataError(Problem(what, dataset.place, allowed=tuple(shown)))
 
 
-def make(
-    dataset: Dataset,
-    content: Path,
-    downloads: Path,
-    *,
-    root: Path,
-    wanted: str,
-    offline: bool,
-    progress: Progress,
-) -> Facts:
-    """Fetches one commit and writes the files of ``path`` into ``content``."""
-    if offline and not _is_local(dataset.location):
-        raise DataError(forbidden(dataset))
-    label = f"dataset '{dataset.name}'"
-    repository = downloads / "repository.git"
-    progress(0.0, None, f"{label}: fetching {_shown(dataset)} at {wanted[:12]}")
+def make(order: Order) -> Facts:
+    """Fetches one commit and writes the files of ``path``."""
+    dataset, root, wanted = order.dataset, order.root, str(order.frozen["commit"])
+    if order.offline and not _is_local(dataset.location):
+        raise order.forbidden(f"git {_shown(dataset)} at {dataset.options['rev']}")
+    repository = order.downloads / "repository.git"
+    order.progress(0.0, None, f"{order.label}: fetching {_shown(dataset)} at {wanted[:12]}")
     _git(dataset, root, "init", "--quiet", "--bare", "--template=", str(repository))
     _fetch(dataset, root, repository, wanted)
     clean = posixpath.normpath(str(dataset.options.get("path") or "."))
     path = "" if clean == "." else clean
     blobs, single = _tree(dataset, root, repository, wanted, path)
     for number, (blob, data) in enumerate(_read(dataset, root, repository, blobs), 1):
-        _check_blob(label, blob, data)
-        file = content / blob.path
+        _check_blob(order.label, blob, data)
+        file = order.content / blob.path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         file.chmod(0o755 if blob.mode == "100755" else 0o644)
-        progress(float(number), float(len(blobs)), f"{label}: unpacking")
+        order.progress(float(number), float(len(blobs)), f"{order.label}: unpacking")
     return {"commit": wanted, "rev": dataset.options["rev"]} | (
         {"single": single} if single else {}
     )
-
-
-def forbidden(dataset: Dataset) -> Problem:
-    """What ``--offline`` is told."""
-    what = f"dataset '{dataset.name}' is not in the cache and --offline forbids to fetch it"
-    got = f"git {_shown(dataset)} at {dataset.options['rev']}"
-    return Problem(what, dataset.place, got=got, hint="run once without --offline")
 
 
 def _fetch(dataset: Dataset, root: Path, repository: Path, wanted: str) -> None:

@@ -20,7 +20,8 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from mlbuild.datasets.transport import Transport
-from mlbuild.toolchains.packageindex import PackageIndex, local_path, redact_address
+from mlbuild.toolchains.addresses import local_path, redact_address
+from mlbuild.toolchains.packageindex import PackageIndex
 from mlbuild.toolchains.pins import normalized
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"

@@ -15,7 +15,8 @@ from typing import IO, cast
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from mlbuild.errors import DataError
-from mlbuild.toolchains.packageindex import PackageIndex, redact_address
+from mlbuild.toolchains.addresses import redact_address
+from mlbuild.toolchains.packageindex import PackageIndex
 
 _TIMEOUT_SECONDS = 60.0
 _MAX_REDIRECTS = 8

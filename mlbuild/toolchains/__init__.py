@@ -1,8 +1,9 @@
-"""Isolated environments for stages: pinned, made on first use, shared between projects."""
+"""Isolated environments for stages: pinned, made on first use, shared between projects.
 
-from mlbuild.toolchains.doctor import Finding, doctor
+What makes or examines environments is not imported here: planning only asks for digests.
+"""
+
 from mlbuild.toolchains.environments import Listed, Toolchains
-from mlbuild.toolchains.inspection import Verification
 from mlbuild.toolchains.pins import Lock, Pin
 
-__all__ = ["Finding", "Listed", "Lock", "Pin", "Toolchains", "Verification", "doctor"]
+__all__ = ["Listed", "Lock", "Pin", "Toolchains"]

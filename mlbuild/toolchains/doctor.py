@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbuild.errors import MlbuildError
+from mlbuild.toolchains.addresses import redact_address
 from mlbuild.toolchains.commands import uv_binary
 from mlbuild.toolchains.environments import Toolchains
 from mlbuild.toolchains.interpreters import installed
-from mlbuild.toolchains.packageindex import configured, redact_address
+from mlbuild.toolchains.packageindex import configured
 
 _ENOUGH_MB = 2000
 
@@ -26,11 +27,11 @@ class Finding:
 
     what: str
     state: str  # "ok", "note" (works, but worth knowing) or "missing"
-    detail: str
-    hint: str | None = None  # what to type
+    text: str
+    remedy: str | None = None  # what to type
 
 
-def doctor(toolchains: Toolchains, names: Sequence[str] | None = None) -> list[Finding]:
+def examine(toolchains: Toolchains, names: Sequence[str] | None = None) -> list[Finding]:
     """Looks at everything that a build needs from the machine; changes nothing.
 
     Args:
@@ -141,5 +142,5 @@ def _toolchain(toolchains: Toolchains, name: str) -> Finding:
         return Finding(what, "missing", error.render())
     if python is not None:
         return Finding(what, "ok", os.fspath(python))
-    hint = f"mlbuild toolchains install {name}"
+    hint = f"mlbuild toolchains --make {name}"
     return Finding(what, "note", "not made yet; the first build that uses it does", hint)

@@ -14,17 +14,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlbuild.errors import Problem, ToolchainError, UsageError, did_you_mean
 from mlbuild.records import Progress, ToolchainSpec
 from mlbuild.toolchains import pins
-from mlbuild.toolchains.inspection import Verification, inspect, size_of
-from mlbuild.toolchains.install import install, repoint
-from mlbuild.toolchains.interpreters import find
+from mlbuild.toolchains.footprint import size_of
 from mlbuild.toolchains.locking import exclusive, is_held
-from mlbuild.toolchains.packageindex import configured
 from mlbuild.toolchains.pins import Lock
 from mlbuild.toolchains.places import cache_dir
+
+if TYPE_CHECKING:
+    from mlbuild.toolchains.making import Made
 
 _MARKER = "mlbuild-toolchain.json"  # written last: an environment without it is not complete
 _USED = "mlbuild-last-use"
@@ -119,11 +120,13 @@ class Toolchains:
         _touch(folder / _USED)
         return _interpreter(folder)
 
-    def verify(self, name: str) -> Verification:
-        """Compares the environment with its lock and imports its modules."""
+    def verify(self, name: str) -> tuple[str, ...]:
+        """What differs from the lock, and modules that fail to import; empty when all is well."""
+        from mlbuild.toolchains.inspection import inspect
+
         if self.python(name) is None:
-            return Verification(name, ("it is not made",), {})
-        return inspect(self.lock(name), self.path(name))
+            return ("it is not made",)
+        return inspect(self.lock(name), self.path(name)).problems
 
     def listing(self) -> list[Listed]:
         """Each toolchain of the project, then environments that no lock names any more."""
@@ -159,24 +162,19 @@ class Toolchains:
         _require_space(folder.parent, lock)
         started = time.monotonic()
         scratch = folder.with_name(f".{folder.name}.making-{secrets.token_hex(4)}")
+        # Lazy, as in verify: planning asks for digests only, and must not pay for installers.
+        from mlbuild.toolchains.making import make
+
         try:
-            interpreter = find(lock.python, offline=self._offline, say=say)
-            index = configured()
-            by = install(lock, interpreter, scratch, index=index, offline=self._offline, say=say)
-            say("verifying")
-            found = inspect(lock, scratch)
-            if not found.ok:
-                raise ToolchainError(_unfit(lock.name, found))
-            repoint(scratch, folder)
-            size = size_of(scratch)
-            _mark(scratch, lock, found, size, by)
+            made = make(lock, scratch, folder, offline=self._offline, say=say)
+            _mark(scratch, lock, made)
             _discard(folder)  # there is one only where it was broken
             scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if lock.name in self._custom:
-            _tell_unpinned(lock, found, say)
-        say(f"ready, {size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
+            _tell_unpinned(lock, made.packages, say)
+        say(f"ready, {made.bytes / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
 
     def _sweep(self, mine: Path) -> None:
         """Clears away what killed attempts left, unless another process is still at it."""
@@ -229,16 +227,16 @@ def _complete(folder: Path, digest: str) -> bool:
     return wanted.items() <= data.items() and _interpreter(folder).exists()
 
 
-def _mark(folder: Path, lock: Lock, found: Verification, size: int, installer: str) -> None:
+def _mark(folder: Path, lock: Lock, made: Made) -> None:
     data = {
         "version": _FORMAT,
         "name": lock.name,
         "digest": lock.digest,
         "machine": _machine(),
-        "python": found.python,
-        "installer": installer,
-        "bytes": size,
-        "packages": dict(sorted(found.installed.items())),
+        "python": made.python,
+        "installer": made.installer,
+        "bytes": made.bytes,
+        "packages": dict(sorted(made.packages.items())),
     }
     with (folder / _MARKER).open("w", encoding="utf-8") as file:
         json.dump(data, file, indent=1)
@@ -291,16 +289,8 @@ def _require_space(folder: Path, lock: Lock) -> None:
         raise ToolchainError(problem)
 
 
-def _unfit(name: str, found: Verification) -> Problem:
-    return Problem(
-        f"toolchain '{name}': what was installed is not what its lock says",
-        got="\n    ".join(found.problems),
-        hint="`pip config list` shows which package index and constraints are in force",
-    )
-
-
-def _tell_unpinned(lock: Lock, found: Verification, say: Callable[[str], None]) -> None:
-    extra = sorted(set(found.installed) - {p.name for p in lock.requirements} - {"pip"})
+def _tell_unpinned(lock: Lock, packages: Mapping[str, str], say: Callable[[str], None]) -> None:
+    extra = sorted(set(packages) - {p.name for p in lock.requirements} - {"pip"})
     if extra:
         say(f"also installed, without a pin of yours: {', '.join(extra)}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,11 +39,6 @@ class Verification:
     problems: tuple[str, ...]  # empty: it is what the lock says
     installed: Mapping[str, str]  # normalized name -> version
     python: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it can be used."""
-        return not self.problems
 
 
 def inspect(lock: Lock, folder: Path) -> Verification:
@@ -110,20 +104,3 @@ def _equal(pinned: str, version: str) -> bool:
         return SpecifierSet(f"=={pinned}").contains(version, prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         return pinned == version
-
-
-def size_of(folder: Path) -> int:
-    """Bytes that the files below ``folder`` take, each inode counted once."""
-    seen: set[tuple[int, int]] = set()
-    total, stack = 0, [folder]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(Path(entry.path))
-                    continue
-                stat = entry.stat(follow_symlinks=False)
-                if (stat.st_dev, stat.st_ino) not in seen:
-                    seen.add((stat.st_dev, stat.st_ino))
-                    total += stat.st_size
-    return total

@@ -158,7 +158,7 @@ def _failed(
         shown = ["neither uv nor pip may be used"]
     hint = "`mlbuild doctor` checks Python, index and disk; `pip config list` shows the index"
     if offline:
-        hint = f"run `mlbuild toolchains install {lock.name}` once without --offline"
+        hint = f"run `mlbuild toolchains --make {lock.name}` once without --offline"
     if any("No space left" in line for line in shown):
         hint = "free some space on the disk, or move the cache with MLBUILD_CACHE_DIR"
     what = f"toolchain '{lock.name}': its packages could not be installed"

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from mlbuild.errors import Problem, ToolchainError
+from mlbuild.toolchains.addresses import local_path, redact_address
 
 _SECTIONS = ("global", "install")  # the later one wins
 _TRUE = {"1", "true", "yes", "on", "y", "t"}
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s'\"]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class PackageIndex:
 
     def redact(self, text: str) -> str:
         """``text`` without passwords: neither ours nor those in any address."""
-        text = _USERINFO.sub(r"\g<scheme>***@", text)
+        text = redact_address(text)
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text
@@ -109,11 +107,6 @@ class PackageIndex:
             secret = password or user
             found |= {secret, unquote(secret)}
         return {s for s in found if len(s) >= 4}  # shorter ones would blot out ordinary text
-
-
-def redact_address(text: str) -> str:
-    """``text`` with user names and passwords taken out of every address in it."""
-    return _USERINFO.sub(r"\g<scheme>***@", text)
 
 
 def configured(environ: Mapping[str, str] | None = None, prefix: str | None = None) -> PackageIndex:
@@ -160,14 +153,6 @@ def _index(settings: Mapping[str, str]) -> PackageIndex:
         timeout=settings.get("timeout", settings.get("default-timeout")),
         keyring=settings.get("keyring-provider"),
     )
-
-
-def local_path(address: str) -> Path | None:
-    """The path that an address means, or None for one on the network."""
-    parts = urlsplit(address)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return None if "://" in address else Path(address)
 
 
 def _exists(address: str) -> bool:

@@ -1,0 +1,1 @@
+"""Stat cache, build record, ledger, cache and remotes; the only folder that imports dvc."""

@@ -1,0 +1,156 @@
+"""Writes the ledger after a build: NAME.lock.yaml, dvc.yaml, dvc.lock and `.gitignore`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbuild.records import Json, Stage, StageRecord
+from mlbuild.store.digests import sig_of
+from mlbuild.store.dvcyaml import definition, scan, splice
+from mlbuild.store.files import checkpoint, explained, write_atomic
+from mlbuild.store.gitignore import ignore, unignore
+from mlbuild.store.ledger import (
+    Deps,
+    Ledger,
+    lock_entry,
+    mine,
+    pin,
+    pins_text,
+    read_lock,
+    read_pins,
+)
+from mlbuild.store.names import ledger_names
+from mlbuild.store.yaml12 import entry
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a commit is made of."""
+
+    stages: Sequence[Stage]  # all of the pipeline
+    records: Mapping[str, StageRecord]  # of those that are up to date now
+    datasets: Mapping[str, Json]
+    deps: Callable[[Stage, StageRecord | None], Deps]
+    changed: frozenset[str]  # recorded since the last commit
+
+
+def commit(
+    ledger: Ledger, build: Build, before: Mapping[str, Json], pins_only: bool
+) -> dict[str, Json]:
+    """Brings the ledger up to date; call it under DVC's lock.
+
+    Args:
+        ledger: of the pipeline.
+        build: what is true now.
+        before: what the last commit returned; if the files are as it left them, only the entries
+            of changed stages are looked at.
+        pins_only: write NAME.lock.yaml alone: DVC is recording this stage itself.
+
+    Returns:
+        Facts for the next commit's ``before``.
+    """
+    names, taken = _names(ledger, build, before)
+    untouched = before.get("files") == _state(ledger) and before.get("taken") == sorted(taken)
+    changed = build.changed if untouched else frozenset(build.records)
+    _write_pins(ledger, build, names, changed)
+    if pins_only:
+        return {}
+    structure = _write_yaml(ledger, build, names, before if untouched else {})
+    _write_lock(ledger, build, names, changed)
+    ledger.reload()
+    return {"files": _state(ledger), "structure": structure, "taken": sorted(taken)}
+
+
+def is_current(ledger: Ledger, before: Mapping[str, Json]) -> bool:
+    """Whether the files are as the last commit left them."""
+    return bool(before) and before.get("files") == _state(ledger)
+
+
+def _names(
+    ledger: Ledger, build: Build, before: Mapping[str, Json]
+) -> tuple[dict[str, str], set[str]]:
+    stages = [stage.name for stage in build.stages]
+    if before.get("files") == _state(ledger):
+        taken = set(before.get("taken", ()))
+    else:
+        found, _ = scan(_text(ledger.yaml_file), ledger.files[0])
+        plain = set(ledger_names(ledger.pipeline, stages).values())
+        taken = {name for name, stage in found.items() if not stage.ours and name in plain}
+    return ledger_names(ledger.pipeline, stages, taken), taken
+
+
+def _write_pins(
+    ledger: Ledger, build: Build, names: Mapping[str, str], changed: frozenset[str]
+) -> None:
+    old = read_pins(ledger.pins_file).blocks
+    blocks = {}
+    for stage in build.stages:
+        name, record = names[stage.name], build.records.get(stage.name)
+        if record and (stage.name in changed or name not in old):
+            blocks[name] = entry(name, pin(stage, record))
+        elif name in old:
+            blocks[name] = old[name]
+    _write(ledger.pins_file, pins_text(build.datasets, blocks))
+
+
+def _write_yaml(
+    ledger: Ledger, build: Build, names: Mapping[str, str], before: Mapping[str, Json]
+) -> str:
+    wanted = {
+        names[s.name]: definition(s, names[s.name], *ledger.files, build.deps(s, None))
+        for s in build.stages
+    }
+    structure = hashlib.md5(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()
+    if before.get("structure") == structure:
+        return structure
+    result = splice(_text(ledger.yaml_file), ledger.files[0], wanted)
+    if result.text is None:
+        ledger.yaml_file.unlink(missing_ok=True)
+    else:
+        _write(ledger.yaml_file, result.text)
+    cached = [out.path for stage in build.stages for out in stage.outputs if out.cache]
+    unignore(ledger.root, set(result.dropped_outs) - set(cached))
+    ignore(ledger.root, cached)
+    return structure
+
+
+def _write_lock(
+    ledger: Ledger, build: Build, names: Mapping[str, str], changed: frozenset[str]
+) -> None:
+    lock = read_lock(ledger.lock_file)
+    gone = set(mine(lock.blocks, ledger.files[1])) - set(names.values())
+    for name in gone:
+        del lock.blocks[name]
+    for stage in build.stages:
+        name, record = names[stage.name], build.records.get(stage.name)
+        if record and (stage.name in changed or name not in lock.blocks):
+            value = lock_entry(stage, record, build.deps(stage, record), ledger.files, name)
+            lock.blocks[name] = entry(name, value)
+    if lock.blocks or ledger.lock_file.exists():
+        _write(ledger.lock_file, lock.text())
+
+
+def _write(file: Path, text: str) -> None:
+    data = text.encode()
+    with explained("writing the ledger", file):
+        if not file.exists() or file.read_bytes() != data:
+            checkpoint(f"ledger:{file.name}")
+            write_atomic(file, data)
+
+
+def _text(file: Path) -> str:
+    with explained("reading the ledger", file):
+        return file.read_text("utf-8") if file.exists() else ""
+
+
+def _state(ledger: Ledger) -> list[list[int] | None]:
+    found: list[list[int] | None] = []
+    for file in (ledger.pins_file, ledger.yaml_file, ledger.lock_file):
+        try:
+            found.append(list(sig_of(file.stat())))
+        except FileNotFoundError:
+            found.append(None)
+    return found

@@ -1,0 +1,95 @@
+"""What a stage depends on, as far as DVC can see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mlbuild.records import (
+    DatasetRef,
+    Digest,
+    Json,
+    PathRef,
+    ResolvedPipeline,
+    Source,
+    Stage,
+    StageOutput,
+    StageRecord,
+)
+from mlbuild.store.digests import Digests
+
+_UNKNOWN = Digest("")
+
+
+class Dependencies:
+    """Resolves the inputs of a pipeline's stages to paths and digests."""
+
+    def __init__(
+        self,
+        pipeline: ResolvedPipeline,
+        records: Mapping[str, StageRecord],
+        digests: Digests,
+    ) -> None:
+        self._pipeline = pipeline
+        self._stages = {stage.name: stage for stage in pipeline.stages}
+        self._records = records
+        self._digests = digests
+
+    def of(self, stage: Stage, record: StageRecord | None) -> dict[str, Digest]:
+        """Path relative to the root -> what the stage read there.
+
+        Args:
+            stage: whose inputs.
+            record: its result: the digests are those that it was built from, whatever lies there
+                now. None: only the paths are wanted.
+        """
+        own = {out.path for out in stage.outputs}
+        found: dict[str, Digest] = {}
+        for source, md5 in _sources(stage, record):
+            path = self._path(source)
+            if path is None or path in own:
+                continue
+            found[path] = _UNKNOWN if record is None else self._digest(source, path, md5)
+        return {path: digest for path, digest in found.items() if record is None or digest.md5}
+
+    def _path(self, source: Source) -> str | None:
+        if isinstance(source, StageOutput):
+            return self._stages[source.stage].output(source.output).path
+        if isinstance(source, DatasetRef):
+            dataset = self._pipeline.datasets[source.name]
+            return (
+                inside(self._pipeline.root, dataset.location) if dataset.scheme == "path" else None
+            )
+        assert isinstance(source, PathRef)
+        return inside(self._pipeline.root, source.path)
+
+    def _digest(self, source: Source, path: str, md5: str | None) -> Digest:
+        if isinstance(source, StageOutput) and source.stage in self._records:
+            known = self._records[source.stage].outputs.get(source.output)
+        else:
+            known = self._digests.of(self._pipeline.root / path)
+        if known is not None and md5 in (None, known.md5):
+            return known
+        return Digest(md5 or "")
+
+
+def inside(root: Path, path: str) -> str | None:
+    """A path relative to the root, with '/'; None for what lies outside or is the root itself."""
+    relative = os.path.relpath(os.path.join(root, path), root)  # noqa: PTH118 - keeps '..' and links
+    if relative == "." or relative.startswith("../") or relative == "..":
+        return None
+    return relative
+
+
+def _sources(stage: Stage, record: StageRecord | None) -> Iterator[tuple[Source, str | None]]:
+    recorded: Json = record.parts.get("inputs", {}) if record else {}
+    for role in stage.inputs:
+        value = recorded.get(role.role)
+        for i, source in enumerate(role.sources):
+            if isinstance(value, str):
+                yield source, value
+            elif isinstance(value, (list, tuple)) and i < len(value):
+                yield source, value[i][-1]
+            else:
+                yield source, None

@@ -1,0 +1,77 @@
+"""`.dvc/`: what `dvc init` makes, and what of its settings concerns us."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlbuild.store.files import explained, write_atomic
+from mlbuild.store.gitignore import git_top
+
+
+def ensure_dvc(root: Path) -> str | None:
+    """Makes a DVC repository where there is none.
+
+    Returns:
+        What was done, for the summary; None where there was one already.
+    """
+    folder = root / ".dvc"
+    if folder.is_dir():
+        return None
+    top = git_top(root)
+    with explained("making the DVC repository", folder):
+        (folder / "tmp").mkdir(parents=True)
+        if top is None:
+            write_atomic(folder / "config", b"[core]\n    no_scm = True\n")
+        else:
+            write_atomic(folder / "config", b"")
+            write_atomic(folder / ".gitignore", b"/config.local\n/tmp\n/cache\n")
+        ignore = root / ".dvcignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"# Files that DVC is to leave out, one pattern a line.\n")
+    where = "outside git" if top is None else "commit .dvc/ and .dvcignore"
+    return f"made a DVC repository in {folder} ({where})"
+
+
+def dvc_config(root: Path) -> dict[str, dict[str, str]]:
+    """DVC's settings as they apply here: system, user, repository, local; the last one wins."""
+    places = [
+        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")) / "config",
+        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", _xdg_config() / "dvc")) / "config",
+        root / ".dvc" / "config",
+        root / ".dvc" / "config.local",
+    ]
+    found: dict[str, dict[str, str]] = {}
+    for file in places:
+        for section, options in _parse(file).items():
+            found.setdefault(section, {}).update(options)
+    return found
+
+
+def cache_settings(root: Path) -> tuple[Path, tuple[str, ...]]:
+    """Where DVC's cache lies, and how files are linked out of it."""
+    options = dvc_config(root).get("cache", {})
+    folder = root / ".dvc" / os.path.expanduser(options.get("dir", "cache"))  # noqa: PTH111
+    kinds = [kind.strip() for kind in options.get("type", "").split(",") if kind.strip()]
+    known = [k for k in kinds if k in ("reflink", "hardlink", "symlink", "copy")]
+    return Path(os.path.normpath(folder)), (*(known or ["reflink"]), "copy")
+
+
+def _xdg_config() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _parse(file: Path) -> dict[str, dict[str, str]]:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    section: dict[str, str] = {}
+    for line in map(str.strip, lines):
+        if line.startswith("[") and line.endswith("]"):
+            section = found.setdefault(line[1:-1].strip().strip("'"), {})
+        elif line and line[0] not in "#;" and "=" in line:
+            name, _, value = line.partition("=")
+            section[name.strip()] = value.strip().strip("\"'")
+    return found

@@ -1,0 +1,238 @@
+"""The ledger of one pipeline: NAME.lock.yaml, its stages in dvc.yaml and dvc.lock.
+
+What DVC tracks as a stage's parameter (its *pin*) holds everything that a StageRecord needs, and
+dvc.lock keeps a copy of it beside the digests of the outputs: one entry of dvc.lock is one record.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from mlbuild.errors import LedgerError
+from mlbuild.records import Digest, Json, Stage, StageRecord
+from mlbuild.store.dvcyaml import command
+from mlbuild.store.names import long_name, plain_name
+from mlbuild.store.sections import Sections, split
+from mlbuild.store.yaml12 import load
+
+_PINS_VERSION = 1
+_PINS_HEAD = "# Written by mlbuild: commit it. What each stage was built from; DVC tracks it.\n"
+_LOCK_HEAD = "schema: '2.0'\n"
+_ITEM = re.compile(
+    r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
+)
+Deps = Mapping[str, Digest]  # path relative to the root -> what it held
+
+
+def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
+    """What NAME.lock.yaml says of a stage."""
+    paths = {out.name: out.path for out in stage.outputs}
+    whole = {**record.parts, "stage": stage.name, "key": record.key, "outputs": paths}
+    # Through JSON: no tuples, and no two places that share one object, which YAML would link.
+    return dict(json.loads(json.dumps(whole, sort_keys=True)))
+
+
+def lock_entry(
+    stage: Stage, record: StageRecord, deps: Deps, files: tuple[str, str], name: str
+) -> dict[str, Json]:
+    """A stage's entry of dvc.lock.
+
+    Args:
+        stage: what was built.
+        record: with what result.
+        deps: what it depends on, of what DVC can see.
+        files: the pipeline's file and its pins, relative to the root.
+        name: the stage's name in the ledger.
+    """
+    found: dict[str, Json] = {"cmd": command(files[0], stage.name)}
+    if deps:
+        found["deps"] = [_item(path, deps[path]) for path in sorted(deps)]
+    found["params"] = {files[1]: {f"stages.{name}": pin(stage, record)}}
+    outs = {
+        out.path: record.outputs[out.name] for out in stage.outputs if out.name in record.outputs
+    }
+    if outs:
+        found["outs"] = [_item(path, outs[path]) for path in sorted(outs)]
+    return found
+
+
+def record_of(entry: Json, files: tuple[str, str] | None = None) -> tuple[str, StageRecord] | None:
+    """The stage's name and record that an entry of dvc.lock or the run cache stands for."""
+    try:
+        pins = entry["params"]
+        (path,) = pins if files is None else [files[1]]
+        ((_, facts),) = pins[path].items()
+        facts = dict(facts)
+        name, key, paths = facts.pop("stage"), facts.pop("key"), facts.pop("outputs")
+        by_path = {out["path"]: _digest(out) for out in entry.get("outs", [])}
+        outputs = {out: by_path[path] for out, path in paths.items() if path in by_path}
+        return name, StageRecord(key, facts, outputs)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+class Ledger:
+    """Reads one pipeline's part of the ledger; ``commit.py`` writes it."""
+
+    def __init__(self, root: Path, pipeline: str, pipeline_file: Path) -> None:
+        self.root = root
+        self.pipeline = pipeline
+        self.pins_file = pipeline_file.with_name(f"{pipeline_file.stem}.lock.yaml")
+        self.files = (_inside(root, pipeline_file), _inside(root, self.pins_file))
+        self.lock_file = root / "dvc.lock"
+        self.yaml_file = root / "dvc.yaml"
+        self._lock: Sections | None = None
+        self._published: dict[str, str] | None = None
+
+    def all_files(self) -> tuple[Path, Path, Path]:
+        """The files that make up this pipeline's part of the ledger."""
+        return self.pins_file, self.yaml_file, self.lock_file
+
+    def published(self) -> dict[str, str]:
+        """Path -> digest of everything that dvc.lock knows."""
+        if self._published is None:
+            text = "".join(self.lock().blocks.values())
+            self._published = dict(_ITEM.findall(text))
+        return self._published
+
+    def record(self, stage: str) -> StageRecord | None:
+        """What the ledger says of a stage."""
+        lock = self.lock()
+        for name in (plain_name(self.pipeline, stage), long_name(self.pipeline, stage)):
+            if name in lock.blocks:
+                found = self._parse(name, lock.blocks[name])
+                if found and found[0] == stage:
+                    return found[1]
+        return None
+
+    def with_key(self, key: str) -> StageRecord | None:
+        """Any stage's record with exactly this key; nothing but the matching entry is parsed."""
+        for name, block in self.lock().blocks.items():
+            if f"key: {key}\n" in block or f"key: '{key}'\n" in block:
+                found = self._parse(name, block, any_pipeline=True)
+                if found and found[1].key == key:
+                    return found[1]
+        return None
+
+    def lock(self) -> Sections:
+        """dvc.lock in blocks, read once.
+
+        Raises:
+            LedgerError: it is not a dvc.lock at all. Blocks that a bad merge spoiled are left out.
+        """
+        if self._lock is None:
+            self._lock = read_lock(self.lock_file)
+        return self._lock
+
+    def reload(self) -> None:
+        """The files were written: read them again when they are asked for."""
+        self._lock = self._published = None
+
+    def datasets(self) -> dict[str, Json]:
+        """The frozen datasets, by name."""
+        text = _read(self.pins_file)
+        if not text:
+            return {}
+        head = split(text).head
+        try:
+            found = load(head) or {}
+        except yaml.YAMLError as error:
+            raise _spoiled(self.pins_file, str(error)) from error
+        version = found.get("version") if isinstance(found, dict) else None
+        if isinstance(version, int) and version > _PINS_VERSION:
+            raise LedgerError(
+                f"{self.pins_file} was written by a newer mlbuild (format {version})",
+                hint=f"this one knows format {_PINS_VERSION}: upgrade mlbuild-pipelines",
+            )
+        if version != _PINS_VERSION:
+            raise _spoiled(self.pins_file, "it has no version")
+        datasets = found.get("datasets")
+        return datasets if isinstance(datasets, dict) else {}
+
+    def _parse(
+        self, name: str, block: str, any_pipeline: bool = False
+    ) -> tuple[str, StageRecord] | None:
+        try:
+            entry = load(block)[name]
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            return None
+        return record_of(entry, None if any_pipeline else self.files)
+
+
+def read_lock(file: Path) -> Sections:
+    """dvc.lock in blocks; an empty one where there is none."""
+    text = _read(file)
+    if not text.strip():
+        return Sections(head=_LOCK_HEAD)
+    found = split(text)
+    head = found.head.replace('"', "'")
+    if found.broken and not head.strip():
+        found.head = _LOCK_HEAD
+    elif "schema:" not in head or "'2.0'" not in head:
+        raise _spoiled(file, "it does not say that its schema is '2.0'")
+    return found
+
+
+def pins_text(datasets: Mapping[str, Json], blocks: Mapping[str, str]) -> str:
+    """NAME.lock.yaml; datasets first, so that they are read without parsing the stages."""
+    from mlbuild.store.yaml12 import entry
+
+    head = f"{_PINS_HEAD}version: {_PINS_VERSION}\n"
+    if datasets:
+        rows = (entry(name, datasets[name]) for name in sorted(datasets))
+        head += "datasets:\n" + "".join(rows)
+    return Sections(head=head, blocks=dict(sorted(blocks.items()))).text()
+
+
+def read_pins(file: Path) -> Sections:
+    """NAME.lock.yaml in blocks."""
+    return split(_read(file))
+
+
+def mine(blocks: Mapping[str, str], pins: str) -> Iterable[str]:
+    """The names of those blocks of dvc.lock that were recorded for the pipeline of these pins."""
+    marks = (f"\n      {pins}:\n", f"\n      '{pins}':\n", f'\n      "{pins}":\n')
+    return [name for name, block in blocks.items() if any(mark in block for mark in marks)]
+
+
+def _item(path: str, digest: Digest) -> dict[str, Json]:
+    found: dict[str, Json] = {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
+    if digest.nfiles is not None:
+        found["nfiles"] = digest.nfiles
+    if digest.isexec:
+        found["isexec"] = True
+    return found
+
+
+def _digest(item: Json) -> Digest:
+    return Digest(
+        str(item["md5"]), item.get("size", 0), item.get("nfiles"), bool(item.get("isexec"))
+    )
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        raise _spoiled(file, "it is not text") from error
+    except OSError as error:
+        raise LedgerError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _spoiled(file: Path, why: str) -> LedgerError:
+    return LedgerError(
+        f"{file} cannot be read: {why}",
+        hint=f"put the committed one back (git checkout -- '{file}') or delete it: "
+        "the next run writes it anew and restores what the cache still has",
+    )
+
+
+def _inside(root: Path, file: Path) -> str:
+    return file.resolve().relative_to(root.resolve()).as_posix()

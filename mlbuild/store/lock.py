@@ -1,0 +1,112 @@
+"""Locks: one for each pipeline while it is built, and DVC's own while the ledger is written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mlbuild.store.files import explained
+
+OnWait = Callable[[str], None]
+
+_POLL_SECONDS = 0.05
+
+
+@contextlib.contextmanager
+def pipeline_lock(file: Path, on_wait: OnWait | None = None) -> Iterator[None]:
+    """Holds a pipeline against other builds of it.
+
+    Args:
+        file: the lock file; it tells who holds it.
+        on_wait: called once with a sentence about the holder if somebody else has it.
+    """
+    with explained("locking the pipeline", file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fd = _acquire(file, on_wait)
+    try:
+        os.ftruncate(fd, 0)
+        me = {"pid": os.getpid(), "command": shlex.join(_command()), "since": time.time()}
+        os.pwrite(fd, json.dumps(me).encode(), 0)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+        os.close(fd)
+
+
+def holder(file: Path) -> str:
+    """Who holds a pipeline, for people."""
+    try:
+        facts = json.loads(file.read_bytes())
+        since = time.strftime("%H:%M:%S", time.localtime(facts["since"]))
+        return f"held by pid {facts['pid']} since {since} ({facts['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "held by another process"
+
+
+@contextlib.contextmanager
+def dvc_lock(root: Path, on_wait: OnWait | None = None) -> Iterator[None]:
+    """Holds the lock that DVC's own commands take: the same file, flocked in the same way."""
+    file = root / ".dvc" / "tmp" / "lock"
+    with explained("locking the DVC repository", file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    told = False
+    try:
+        while not _try(fd):
+            if on_wait and not told:
+                on_wait(f"waiting for DVC's lock {file}, held by pid {_pid(file)}")
+                told = True
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f" {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _acquire(file: Path, on_wait: OnWait | None) -> int:
+    told = False
+    while True:
+        fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if not _try(fd):
+            if on_wait and not told:
+                on_wait(holder(file))
+                told = True
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        if _is(fd, file):
+            return fd
+        os.close(fd)  # the file was deleted while we waited: hold the new one
+
+
+def _try(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is(fd: int, file: Path) -> bool:
+    try:
+        return file.stat().st_ino == os.fstat(fd).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _pid(file: Path) -> str:
+    try:
+        return file.read_text().strip() or "unknown"
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def _command() -> list[str]:
+    return [Path(sys.argv[0]).name or "python", *sys.argv[1:]]

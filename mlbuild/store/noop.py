@@ -1,0 +1,73 @@
+"""Writes what `mlbuild/__main__.py` reads: the record of a build that left nothing to do.
+
+It lists everything that the plan looked at, with the stat data that belong to what was seen. If all
+of it still matches, running again would do nothing and print the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlbuild import __version__
+from mlbuild.__main__ import environment, pack, record_name, signature
+from mlbuild.store.digests import Sig, wait_for_tick
+from mlbuild.store.files import write_atomic
+
+_MOST_RECORDS = 50
+
+
+def write(
+    root: Path,
+    argv: Sequence[str],
+    cwd: Path,
+    seen: Mapping[str, Sig | None],
+    text: str,
+    tty: bool = False,
+) -> bool:
+    """Records that a run with these arguments found nothing to do, or left nothing to do.
+
+    Args:
+        root: the project.
+        argv: the raw arguments behind the program's name, e.g. ``["run", "pipelines/a.yaml"]``.
+        cwd: where the caller stood.
+        seen: absolute path -> its stat data when it was read; None: it was not there.
+        text: what the run prints then.
+        tty: whether that text is for a terminal.
+
+    Returns:
+        False: something changed meanwhile, so nothing was recorded.
+    """
+    forget_one = root / ".mlbuild" / "noop"
+    base = str(root) + "/"
+    with contextlib.suppress(ValueError):
+        where = cwd.resolve().relative_to(root).as_posix()
+        wait_for_tick(seen.values())
+        if any(signature(path) != sig for path, sig in seen.items()):
+            return False
+        paths = [p.removeprefix(base) for p in seen]
+        fields = [f for sig in seen.values() for f in (sig or (-1, -1, -1, -1))]
+        facts = (__version__, list(argv), where, tty, environment(), paths, fields, text)
+        name = record_name(list(argv), where, tty)
+        with contextlib.suppress(OSError):
+            _limit(forget_one)
+            write_atomic(forget_one / name, pack(facts), sync=False)
+            return True
+    return False
+
+
+def forget(root: Path) -> None:
+    """Drops all records: something is about to change, and may fail."""
+    shutil.rmtree(root / ".mlbuild" / "noop", ignore_errors=True)
+
+
+def _limit(folder: Path) -> None:
+    """Arguments that are never used again leave no heap of records."""
+    with contextlib.suppress(FileNotFoundError):
+        entries = list(os.scandir(folder))
+        if len(entries) >= _MOST_RECORDS:
+            for entry in sorted(entries, key=lambda e: e.stat().st_mtime)[:10]:
+                Path(entry.path).unlink(missing_ok=True)

@@ -1,0 +1,393 @@
+"""The facade: everything that the engine asks of the disk, of DVC and of what was built before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mlbuild.errors import DataError
+from mlbuild.records import Digest, Json, Progress, ResolvedPipeline, Stage, StageRecord
+from mlbuild.store import noop
+from mlbuild.store.cache import Ingested, Objects
+from mlbuild.store.commit import Build, commit, is_current
+from mlbuild.store.datasets import Tracker
+from mlbuild.store.depends import Dependencies
+from mlbuild.store.digests import Digests
+from mlbuild.store.files import explained, write_atomic
+from mlbuild.store.init import cache_settings, ensure_dvc
+from mlbuild.store.ledger import Ledger, lock_entry
+from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
+from mlbuild.store.publish import Publisher, Scratch, slug
+from mlbuild.store.record import BuildRecord
+from mlbuild.store.runs import RunCache
+
+__all__ = ["Placement", "Published", "Scratch", "Store"]
+
+OnWait = Callable[[str], None]
+
+
+class Placement(NamedTuple):
+    """How a stage's outputs stand to a record of it: names of outputs."""
+
+    missing: tuple[str, ...]
+    modified: tuple[str, ...]  # changed by somebody else than mlbuild
+    outdated: tuple[str, ...]  # of an earlier build
+
+    @property
+    def in_place(self) -> bool:
+        """Whether everything is where and what the record says."""
+        return not (self.missing or self.modified or self.outdated)
+
+
+class Published(NamedTuple):
+    """What was moved into place, and what of the user's own had to make room for it."""
+
+    outputs: dict[str, Digest]
+    kept: tuple[Path, ...]
+
+
+class Store:
+    """What is known and kept of one pipeline. Make it with ``Store.open``."""
+
+    def __init__(self, root: Path, pipeline: str, pipeline_file: Path, ledger: bool) -> None:
+        self.root = root
+        self.state_dir = root / ".mlbuild"
+        self.digests = Digests(self.state_dir, root)
+        self._pipeline = pipeline
+        self._ledger = Ledger(root, pipeline, pipeline_file) if ledger else None
+        self._record = BuildRecord(self.state_dir / "build" / f"{slug(pipeline)}.log")
+        self._publisher = Publisher(root, slug(pipeline), self.state_dir)
+        self._current: bool | None = None  # the ledger is as the last commit left it
+        self._cache: Objects | None = None
+
+    @classmethod
+    def open(cls, root: Path, pipeline: str, pipeline_file: Path, ledger: bool = True) -> Store:
+        """Opens what is known of a pipeline; reads one file, imports nothing heavy.
+
+        Args:
+            root: the project.
+            pipeline: its name.
+            pipeline_file: where it is written; NAME.lock.yaml lies beside it.
+            ledger: False keeps everything in `.mlbuild/` (``ledger: none``).
+        """
+        return cls(root.resolve(), pipeline, pipeline_file.resolve(), ledger)
+
+    # --- what is known ---------------------------------------------------------------------------
+
+    def recorded(self, stage: Stage) -> StageRecord | None:
+        """The last record of a stage. The ledger wins where it was changed from outside."""
+        entry = self._record.get(stage.name)
+        if self._ledger is None:
+            return entry.record if entry else None
+        if self._current is None:
+            self._current = is_current(self._ledger, self._record.committed)
+        if entry and (self._current or stage.name in self._record.uncommitted):
+            return entry.record
+        return self._ledger.record(stage.name) or (entry.record if entry else None)
+
+    def candidates(self, stage: Stage, key: str) -> StageRecord | None:
+        """A record with exactly this key, of whatever stage: restorable ones first."""
+        first: StageRecord | None = None
+        for record in self._with_key(stage, key):
+            if self._fits(stage, record):
+                if self.placement(stage, record).in_place or self.restorable(record):
+                    return record
+                first = first or record
+        return first
+
+    def placement(self, stage: Stage, record: StageRecord) -> Placement:
+        """Holds what lies at the stage's outputs against a record."""
+        missing: list[str] = []
+        modified: list[str] = []
+        outdated: list[str] = []
+        for out in stage.outputs:
+            want, got = record.outputs.get(out.name), self.digests.of(self.root / out.path)
+            if got is None:
+                missing.append(out.name)
+            elif want is None or got.md5 != want.md5 or got.isexec != want.isexec:
+                ours = got.md5 in self._published(stage, out.path)
+                (outdated if ours else modified).append(out.name)
+        return Placement(tuple(missing), tuple(modified), tuple(outdated))
+
+    def restorable(self, record: StageRecord) -> bool:
+        """Whether the local cache holds all that a record names."""
+        return all(self.cache.complete(out.md5) for out in record.outputs.values())
+
+    def object_path(self, digest: Digest) -> Path:
+        """Where the cache keeps a file's bytes, to read them without restoring it."""
+        return self.cache.path(digest.md5)
+
+    def datasets_frozen(self) -> dict[str, Json]:
+        """What NAME.lock.yaml says of datasets."""
+        return self._ledger.datasets() if self._ledger else dict(self._frozen())
+
+    # --- doing -----------------------------------------------------------------------------------
+
+    def prepare(self, stage: Stage, in_place: Sequence[str] = ()) -> Scratch:
+        """An empty scratch for one attempt at a stage; see ``Publisher.prepare``."""
+        for name in in_place:
+            self.digests.forget(self.root / stage.output(name).path)
+        return self._publisher.prepare(stage, in_place)
+
+    def discard(self, scratch: Scratch) -> None:
+        """The attempt failed: what was there before is there again."""
+        self._publisher.discard(scratch)
+
+    def publish(self, stage: Stage, scratch: Scratch) -> Published:
+        """Puts a stage's results into the cache and into place, all of them or none.
+
+        Raises:
+            DataError: an output is missing or no file or folder, or the disk is full. What was
+                there before is there still.
+        """
+        self._publisher.collect(scratch)
+        absent = [name for name, path in scratch.outputs.items() if not os.path.lexists(path)]
+        if absent:
+            self._publisher.discard(scratch)
+            raise DataError(
+                f"stage '{stage.name}' succeeded without making {_listed(stage, absent)}",
+                hint="its command must write every output that it declares",
+            )
+        try:
+            found = {name: self.cache.put(path) for name, path in scratch.outputs.items()}
+        except DataError:
+            self._publisher.discard(scratch)
+            raise
+        kept = self._place(stage, scratch, found)
+        return Published({name: got.digest for name, got in found.items()}, tuple(kept))
+
+    def restore(self, stage: Stage, record: StageRecord) -> list[Path]:
+        """Brings a record's outputs back into place.
+
+        Returns:
+            Where files now lie that somebody had changed by hand.
+
+        Raises:
+            ObjectMissingError: an object is missing or corrupt; nothing was changed. Run the stage.
+        """
+        scratch = self._publisher.prepare(stage)
+        want = self.placement(stage, record)
+        names = [*want.missing, *want.modified, *want.outdated]
+        try:
+            found = {n: self.cache.checkout(record.outputs[n], scratch.outputs[n]) for n in names}
+        except DataError:
+            self._publisher.discard(scratch)
+            raise
+        kept = self._place(stage, scratch, found)
+        self.record(stage, record)
+        return kept
+
+    def record(self, stage: Stage, record: StageRecord) -> None:
+        """Notes a success, so that no kill can lose it: run cache first, then build record.
+
+        The outputs' objects are in the cache already: ``publish`` or ``restore`` came before.
+        """
+        files = self._ledger.files if self._ledger else ("", self._pipeline)
+        self._runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name)))
+        self._record.append(stage.name, record, {out.name: out.path for out in stage.outputs})
+
+    def commit(
+        self,
+        pipeline: ResolvedPipeline,
+        records: Mapping[str, StageRecord],
+        datasets: Mapping[str, Json],
+        *,
+        pins_only: bool = False,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        """Writes the ledger; once a build, also after failures and interrupts.
+
+        Args:
+            pipeline: as it is now; generated stages that are not in it are removed.
+            records: of the stages that are up to date now, reused ones included.
+            datasets: what is frozen of them.
+            pins_only: write NAME.lock.yaml alone (`--no-record`: DVC is recording by itself).
+            on_wait: told once if another process has DVC's lock.
+        """
+        for stage in pipeline.stages:
+            if stage.name in records:
+                self._note(stage, records[stage.name])
+        names = [stage.name for stage in pipeline.stages]
+        facts: dict[str, Json] = {"datasets": dict(datasets)}
+        if self._ledger:
+            deps = Dependencies(pipeline, records, self.digests).of
+            changed = frozenset(self._record.uncommitted)
+            build = Build(pipeline.stages, records, datasets, deps, changed)
+            with contextlib.ExitStack() as stack:
+                if not pins_only:
+                    stack.enter_context(dvc_lock(self.root, on_wait))
+                facts |= commit(self._ledger, build, self._record.committed, pins_only)
+        self._record.commit(facts, names)
+        self._current = None
+        self.digests.flush()
+
+    def recover(self) -> list[str]:
+        """Puts right what a killed build left; call it under the pipeline's lock."""
+        hit = self._publisher.recover()
+        if hit:
+            self.digests = Digests(self.state_dir, self.root)
+        self.cache.sweep()
+        return hit
+
+    def close(self) -> None:
+        """Keeps what was learned of files."""
+        self.digests.flush()
+        self._record.close()
+
+    # --- around it -------------------------------------------------------------------------------
+
+    def initialize(self) -> str | None:
+        """Makes `.mlbuild/` and, with a ledger, `.dvc/` where there is none: told in one line."""
+        self.initialize_state()
+        return ensure_dvc(self.root) if self._ledger else None
+
+    @contextlib.contextmanager
+    def lock(self, on_wait: OnWait | None = None) -> Iterator[None]:
+        """Holds the pipeline while it is built; ``on_wait`` gets one sentence about the holder."""
+        self.initialize_state()
+        with pipeline_lock(self._lock_file, on_wait):
+            yield
+
+    def holder(self) -> str:
+        """Who builds this pipeline now, for people."""
+        return holder(self._lock_file)
+
+    def fetch(self, records: Iterable[StageRecord], progress: Progress | None = None) -> set[str]:
+        """Pulls what records name and the cache misses from DVC's default remote.
+
+        Returns:
+            The keys of those that are restorable now. No remote, or a remote that does not have
+            them, is no error.
+        """
+        from mlbuild.store import remotes  # lazy: imports dvc, 0.5 CPU s
+
+        records = list(records)
+        if self._ledger:
+            missing = {out.md5 for r in records for out in r.outputs.values()}
+            missing = {md5 for md5 in missing if not self.cache.complete(md5)}
+            if missing:
+                remotes.pull_objects(self.root, missing, progress)
+        return {record.key for record in records if self.restorable(record)}
+
+    def lookup(self, keys: Iterable[str]) -> set[str]:
+        """Asks the default remote's run cache for stage keys; found entries become candidates."""
+        from mlbuild.store import remotes  # lazy: imports dvc
+
+        return remotes.pull_runs(self.root, keys) if self._ledger else set()
+
+    def add_dataset(self, path: str, progress: Progress | None = None) -> Json:
+        """Has DVC track a dataset inside the root, as `dvc add` does, unless git has it."""
+        return self._tracker.add(path, progress) if self._ledger else None
+
+    def pull_dataset(self, path: str) -> bool:
+        """Fetches a dataset that DVC tracks and that is not here. False: it is not tracked."""
+        pulled = bool(self._ledger) and self._tracker.pull(path)
+        if pulled:
+            self.digests.forget(self.root / path)
+        return pulled
+
+    def forget_noop(self) -> None:
+        """Call before any stage starts: no earlier success may be told again."""
+        noop.forget(self.root)
+
+    def write_noop(self, argv: Sequence[str], cwd: Path, text: str, tty: bool = False) -> bool:
+        """Lets the next run with the same arguments end at once if nothing changed.
+
+        Everything that ``digests`` looked at is compared, and what was given to
+        ``digests.watch``: the pipeline file, kinds, locks. Call it after ``commit``, on success.
+        """
+        if not self.digests.settle():
+            return False
+        seen = dict(self.digests.seen)
+        if self._ledger:
+            ledger = self._ledger
+            facts = self._record.committed.get("files") or [None] * 3
+            for file, sig in zip(ledger.all_files(), facts, strict=True):
+                seen[str(file)] = tuple(sig) if sig else None
+        return noop.write(self.root, argv, cwd, seen, text, tty)
+
+    def initialize_state(self) -> None:
+        """Makes `.mlbuild/`, hidden from git."""
+        with explained("making the state folder", self.state_dir):
+            ignore = self.state_dir / ".gitignore"
+            if not ignore.exists():
+                write_atomic(ignore, b"*\n", sync=False)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    @property
+    def cache(self) -> Objects:
+        """The objects: DVC's cache, or `.mlbuild/cache` without a ledger."""
+        if self._cache is None:
+            if self._ledger:
+                self._cache = Objects(*cache_settings(self.root))
+            else:
+                self._cache = Objects(self.state_dir / "cache")
+        return self._cache
+
+    @property
+    def _runs(self) -> RunCache:
+        return RunCache(self.cache.folder)
+
+    @property
+    def _tracker(self) -> Tracker:
+        return Tracker(self.root, self.cache, self.digests)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.state_dir / "locks" / f"{slug(self._pipeline)}.lock"
+
+    def _frozen(self) -> Mapping[str, Json]:
+        found = self._record.committed.get("datasets", {})
+        return found if isinstance(found, dict) else {}
+
+    def _with_key(self, stage: Stage, key: str) -> Iterator[StageRecord]:
+        recorded = self.recorded(stage)
+        if recorded is not None and recorded.key == key:
+            yield recorded
+        known = self._record.with_key(key)
+        if known is not None:
+            yield known
+        yield from self._runs.find(key)
+        if self._ledger and (found := self._ledger.with_key(key)):
+            yield found
+
+    def _fits(self, stage: Stage, record: StageRecord) -> bool:
+        return all(out.name in record.outputs for out in stage.outputs)
+
+    def _published(self, stage: Stage, path: str) -> set[str]:
+        known = {self._record.published.get(path)}
+        if self._ledger:
+            known.add(self._ledger.published().get(path))
+        return {md5 for md5 in known if md5}
+
+    def _place(self, stage: Stage, scratch: Scratch, found: Mapping[str, Ingested]) -> list[Path]:
+        """Exchanges outputs and learns their digests."""
+        keep = []
+        for name in found:
+            path = self.root / stage.output(name).path
+            with contextlib.suppress(DataError):  # a dangling link is in the way: it is kept too
+                old = self.digests.of(path)
+                if old is None or old.md5 == found[name].digest.md5:
+                    continue
+                if old.md5 in self._published(stage, stage.output(name).path):
+                    continue
+            keep.append(name)
+        kept = self._publisher.publish(scratch, list(found), keep)
+        for name, got in found.items():
+            self.digests.learn(self.root / stage.output(name).path, got.digest, got.listing)
+        return kept
+
+    def _note(self, stage: Stage, record: StageRecord) -> None:
+        paths = {out.name: out.path for out in stage.outputs}
+        entry = self._record.get(stage.name)
+        known = entry and (entry.record.key, entry.record.outputs, entry.paths)
+        if known != (record.key, record.outputs, paths):
+            self._record.append(stage.name, record, paths)
+
+
+def _listed(stage: Stage, names: Sequence[str]) -> str:
+    return ", ".join(f"{name} ({stage.output(name).path})" for name in names)

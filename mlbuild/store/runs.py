@@ -1,0 +1,74 @@
+"""The run cache: every result that was ever built here or pulled, under a digest of its stage key.
+
+The entries lie where DVC keeps its own and have their form, so that `dvc push --run-cache` and
+`dvc pull --run-cache` carry them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from mlbuild.records import Json, StageRecord
+from mlbuild.store.files import checkpoint, explained, write_atomic
+from mlbuild.store.ledger import record_of
+
+
+def run_key(key: str) -> str:
+    """The name under which the results of a stage key are kept."""
+    return hashlib.sha256(f"mlbuild:{key}".encode()).hexdigest()
+
+
+class RunCache:
+    """One cache folder's run cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "runs"
+
+    def find(self, key: str) -> list[StageRecord]:
+        """The records that are known for a stage key, newest first. Damaged ones are removed."""
+        place = self._place(key)
+        try:
+            names = sorted(place.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+        except OSError:
+            return []
+        return [record for name in names if (record := self._load(name, key)) is not None]
+
+    def add(self, key: str, entry: Json) -> None:
+        """Keeps a result; its objects must be in the cache already."""
+        value = hashlib.sha256(json.dumps(_without_sizes(entry), sort_keys=True).encode())
+        file = self._place(key) / value.hexdigest()
+        with explained("writing the run cache", file):
+            if not file.exists():
+                checkpoint("run cache")
+                write_atomic(file, json.dumps(entry, indent=1).encode(), sync=False)
+            else:
+                os.utime(file)  # the newest is tried first
+
+    def _place(self, key: str) -> Path:
+        name = run_key(key)
+        return self._folder / name[:2] / name
+
+    def _load(self, file: Path, key: str) -> StageRecord | None:
+        if file.name.startswith("."):
+            return None
+        try:
+            found = record_of(json.loads(file.read_bytes()))
+        except (OSError, ValueError):
+            found = None
+        if found is None or found[1].key != key:
+            with contextlib.suppress(OSError):
+                file.unlink()
+            return None
+        return found[1]
+
+
+def _without_sizes(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {k: _without_sizes(v) for k, v in value.items() if k not in ("size", "nfiles")}
+    if isinstance(value, list):
+        return [_without_sizes(item) for item in value]
+    return value

@@ -1,0 +1,83 @@
+"""Text of the form ``head / stages: / one block for each stage / tail``, block by block.
+
+dvc.lock and NAME.lock.yaml are read and changed without parsing what nobody asks for, and a bad
+merge spoils only the stages that it touches.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_TOP = re.compile(r"^stages:[ \t]*(?:\{\}[ \t]*)?(?:#.*)?$", re.M)
+_KEY = re.compile(r"^  (?:'([^'\n]+)'|\"([^\"\n]+)\"|([^\s:'\"#][^:\n]*)):[ \t]*$")
+_MARKERS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+
+
+@dataclass
+class Sections:
+    """The blocks, each with its key line and newline; ``broken`` tells of a bad merge."""
+
+    head: str = ""  # up to and without the line `stages:`
+    blocks: dict[str, str] = field(default_factory=dict)
+    tail: str = ""
+    broken: bool = False
+
+    def text(self) -> str:
+        """The whole file."""
+        if not self.blocks:
+            return f"{self.head}stages: {{}}\n{self.tail}"
+        return f"{self.head}stages:\n{''.join(self.blocks.values())}{self.tail}"
+
+
+def split(text: str) -> Sections:
+    """Cuts a file into blocks; those that a merge conflict runs through are left out."""
+    text, broken = _without_conflicts(text)
+    top = _TOP.search(text)
+    if top is None:
+        return Sections(head=text, broken=broken)
+    found = Sections(head=text[: top.start()], broken=broken)
+    name, start, position = "", 0, top.end() + 1
+    lines = text[position:].splitlines(keepends=True)
+    for line in lines:
+        if line[0] not in " \n\r#":
+            break
+        match = _KEY.match(line) if line[:2] == "  " and line[2] != " " else None
+        if match:
+            if name:
+                found.blocks[name] = text[start:position]
+            name, start = match[1] or match[2] or match[3], position
+        position += len(line)
+    if name:
+        found.blocks[name] = _ended(text[start:position])
+    found.tail = text[position:]
+    return found
+
+
+def _ended(block: str) -> str:
+    return block if block.endswith("\n") else block + "\n"
+
+
+def _without_conflicts(text: str) -> tuple[str, bool]:
+    """Takes conflict hunks out, and with them every block that they run through."""
+    if "\n<<<<<<<" not in text and not text.startswith("<<<<<<<"):
+        return text, False
+    kept: list[str] = []
+    block_start = 0  # where in `kept` the block that we are in began
+    inside = dropping = side_start = False
+    for line in text.splitlines(keepends=True):
+        is_key = bool(_KEY.match(line))
+        if line.startswith(_MARKERS):
+            inside, side_start = not line.startswith(">>>>>>>"), True
+            continue
+        if inside and side_start and not is_key:
+            del kept[block_start:]  # the hunk begins amid a block
+        side_start = False
+        if inside:
+            dropping = True  # what follows the hunk up to the next key belongs to it
+            continue
+        if is_key or line[0] not in " \n\r#":
+            dropping, block_start = False, len(kept)
+        if not dropping:
+            kept.append(line)
+    return "".join(kept), True

@@ -1,0 +1,146 @@
+"""YAML 1.2 as DVC reads and writes it: `no` is a string, `1e-3` a number.
+
+DVC writes with ruamel.yaml. Entries of the ledger are mostly tame words and digests, which are
+written here at once; whatever is not goes through ruamel.yaml itself, so that the bytes are DVC's.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import yaml
+
+from mlbuild.records import Json
+
+_WIDTH = 80  # where ruamel.yaml folds scalars that have spaces
+_TAME = re.compile(
+    r"(?:[A-Za-z_/]|\./)[\w./+=@,()\[\]'-]*(?: [A-Za-z_'/-][\w./+=@,()\[\]'-]*)*", re.A
+)
+_HEX = re.compile(r"[0-9][0-9a-f]*(?:\.dir)?")
+_NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+class UntameError(Exception):
+    """A scalar whose form is left to ruamel.yaml."""
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader with the scalars of YAML 1.2's core schema."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    ("merge", r"<<", ["<"]),
+):
+    Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _first
+    )
+
+
+def _int(loader: Any, node: Any) -> int:
+    return int(loader.construct_scalar(node))
+
+
+def _float(loader: Any, node: Any) -> float:
+    text = loader.construct_scalar(node).lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _int)
+Loader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+def load(text: str) -> Json:
+    """The value of a YAML text. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader)
+
+
+def entry(name: str, value: Json, indent: int = 2) -> str:
+    """``name: value`` as a block, byte for byte as DVC writes it at that indentation."""
+    try:
+        lines = _mapping({name: value}, " " * 2)
+    except UntameError:
+        lines = _by_ruamel(name, value)
+    shift = " " * (indent - 2)
+    return "".join(f"{shift}{line}\n" for line in lines)
+
+
+def _by_ruamel(name: str, value: Json) -> list[str]:
+    from ruamel.yaml import YAML  # lazy: only for scalars that need quoting, folding, escaping
+
+    writer = YAML()
+    writer.default_flow_style = False
+    stream = io.StringIO()
+    writer.dump({"stages": {name: value}}, stream)
+    return stream.getvalue().split("\n")[1:-1]
+
+
+def _mapping(value: dict[str, Json], pad: str) -> list[str]:
+    lines: list[str] = []
+    for key, item in value.items():
+        head = pad + _scalar(key, len(pad))
+        if len(key) > _WIDTH:
+            raise UntameError
+        if isinstance(item, dict) and item:
+            lines += [f"{head}:", *_mapping(item, pad + "  ")]
+        elif isinstance(item, (list, tuple)) and item:
+            lines += [f"{head}:", *_sequence(item, pad)]
+        elif item is None:
+            lines.append(f"{head}:")
+        else:
+            lines.append(f"{head}: {_scalar(item, len(head) + 2)}")
+    return lines
+
+
+def _sequence(value: list[Json] | tuple[Json, ...], pad: str) -> list[str]:
+    lines: list[str] = []
+    for item in value:
+        if isinstance(item, dict) and item:
+            inner = _mapping(item, pad + "  ")
+        elif isinstance(item, (list, tuple)) and item:
+            inner = _sequence(item, pad + "  ")
+        elif item is None:
+            lines.append(f"{pad}-")
+            continue
+        else:
+            lines.append(f"{pad}- {_scalar(item, len(pad) + 2)}")
+            continue
+        lines.append(f"{pad}- {inner[0][len(pad) + 2 :]}")
+        lines += inner[1:]
+    return lines
+
+
+def _scalar(value: Json, column: int) -> str:
+    if isinstance(value, str):
+        return _string(value, column)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and "e" not in repr(value) and "n" not in repr(value):
+        return repr(value)
+    if value == [] or value == () or value == {}:
+        return "{}" if isinstance(value, dict) else "[]"
+    raise UntameError
+
+
+def _string(text: str, column: int) -> str:
+    if _TAME.fullmatch(text) and text.lower() not in _WORDS:
+        if " " in text and column + len(text) > _WIDTH:
+            raise UntameError
+        return text
+    if _HEX.fullmatch(text) and not text.startswith("0b"):
+        return f"'{text}'" if _NUMBER.fullmatch(text) else text
+    raise UntameError

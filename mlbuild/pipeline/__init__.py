@@ -1,0 +1,1 @@
+"""From the text of a pipeline file to resolved stages: facts with places, nothing is run."""

@@ -16,8 +16,8 @@ MODES = (
 )
 
 
-def grid(size: int, count: int, mode: str) -> torch.Tensor:
-    """Where ``count`` points lie on a line of ``size`` elements, before clamping: float32."""
+def grid(size: float, count: int, mode: str) -> torch.Tensor:
+    """Where ``count`` points lie on a line of ``size`` elements, not clamped: float32."""
     steps = torch.arange(count, dtype=torch.float32)
     if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
         if count == 1:

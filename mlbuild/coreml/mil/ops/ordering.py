@@ -14,12 +14,12 @@ from ..operator import Tensor, operator
 @operator("argsort")
 def argsort(x: Tensor, axis: int = -1, ascending: bool = False) -> Tensor:
     """The indices that sort x along an axis."""
-    return torch.argsort(x, axis, descending=not ascending, stable=True)
+    return torch.argsort(x, dim=axis, descending=not ascending, stable=True)
 
 
 def _topk(x: Tensor, k: int, axis: int, ascending: bool) -> tuple[Tensor, Tensor]:
     count = int(x.shape[axis]) if k == -1 else k
-    values, indices = torch.sort(x, axis, descending=not ascending, stable=True)
+    values, indices = torch.sort(x, dim=axis, descending=not ascending, stable=True)
     return values.narrow(axis, 0, count), indices.narrow(axis, 0, count).to(torch.int32)
 
 

@@ -7,27 +7,34 @@ ones count from the end up to iOS16.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ..operator import Tensor, operator
 
-_REDUCE = {"mul": "prod", "max": "amax", "min": "amin"}
+# numpy applies repeated indices one after the other, which torch leaves open.
+_REDUCE = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "max": np.maximum,
+    "min": np.minimum,
+}
 
 
 def _write(flat: Tensor, places: Tensor, updates: Tensor, mode: str) -> Tensor:
     """Write one-dimensional updates into one-dimensional data; later ones win."""
+    result = flat.numpy().copy()
     if mode == "update":
-        return flat.index_put((places,), updates)
-    if mode == "add":
-        return flat.index_add(0, places, updates)
-    if mode == "sub":
-        return flat.index_add(0, places, -updates)
-    if mode == "div":
-        factor = torch.ones_like(flat).index_reduce(0, places, updates, "prod")
-        return flat / factor
-    if mode in _REDUCE:
-        return flat.index_reduce(0, places, updates, _REDUCE[mode])
-    raise ValueError(f"unknown mode {mode}")
+        result[places.numpy()] = updates.numpy()
+    elif mode == "div" and not flat.is_floating_point():
+        np.floor_divide.at(result, places.numpy(), updates.numpy())
+    elif mode in _REDUCE:
+        _REDUCE[mode].at(result, places.numpy(), updates.numpy())
+    else:
+        raise ValueError(f"unknown mode {mode}")
+    return torch.from_numpy(result)
 
 
 def _wrapped(indices: Tensor, size: int, negative: bool) -> Tensor:

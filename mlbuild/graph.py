@@ -122,7 +122,9 @@ def _reach(edges: Edges, names: Iterable[str]) -> set[str]:
 
 def _unknown(target: str, by_base: Mapping[str, list[str]], order: Sequence[str]) -> UsageError:
     base = target.partition("[")[0]
-    known = by_base[base] if base in by_base else [*by_base, *order]
-    allowed = known if base in by_base else list(by_base)
+    if base in by_base:
+        allowed = known = by_base[base]
+    else:
+        allowed, known = list(by_base), [*by_base, *order]
     hint = did_you_mean(target, known)
     return UsageError(Problem(f"there is no stage '{target}'", allowed=tuple(allowed), hint=hint))

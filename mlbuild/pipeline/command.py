@@ -38,6 +38,9 @@ _STEPS = {
 }
 
 
+_QUOTES = {"'": Context.SINGLE, '"': Context.DOUBLE}
+
+
 def contexts(command: str) -> Iterator[tuple[re.Match[str], Context]]:
     """Each ``${{ }}`` of a command with what the shell is reading there."""
     stack, position = [Context.BARE], 0
@@ -53,12 +56,11 @@ def contexts(command: str) -> Iterator[tuple[re.Match[str], Context]]:
         elif token == ")":
             if len(stack) > 1:
                 stack.pop()
-        elif (token == '"' and stack[-1] is Context.DOUBLE) or (
-            token == "'" and stack[-1] is Context.SINGLE
-        ):
-            stack.pop()
-        elif token in ("'", '"'):
-            stack.append(Context.SINGLE if token == "'" else Context.DOUBLE)
+        elif token in _QUOTES:
+            if stack[-1] is _QUOTES[token]:
+                stack.pop()
+            else:
+                stack.append(_QUOTES[token])
         elif token == "\n" and waiting:
             for word, raw in waiting:
                 end = _end_of_body(command, position, word)

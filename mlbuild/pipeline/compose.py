@@ -1,4 +1,4 @@
-"""YAML events -> tree of nodes. Not recursive, so that no depth of nesting can exhaust the stack."""
+"""YAML events -> tree of nodes. Not recursive: no depth of nesting can exhaust the stack."""
 
 from __future__ import annotations
 

@@ -84,7 +84,8 @@ def number(
         good = (least is None or value >= least) and (most is None or value <= most)
         good = good and (above is None or value > above)
     if good:
-        return value
+        figure: float = value
+        return figure
     limits = [
         f"at least {least:g}" if least is not None else "",
         f"at most {most:g}" if most is not None else "",

@@ -18,8 +18,7 @@ def read_gates(
 ) -> tuple[tuple[Gate, ...], bool]:
     """The gates, and whether a failed one only excludes its variant.
 
-    Args:
-        metrics: what the kind declares; None where a command may write anything.
+    ``metrics`` is what the kind declares; None where a command may write anything.
     """
     where, problems = scope.where, scope.problems
     section = fields.mapped(problems, node, f"{where}: 'gates'")

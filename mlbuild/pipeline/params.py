@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mlbuild.pipeline.fields import named
 from mlbuild.pipeline.nodes import Node, plain
@@ -42,7 +42,7 @@ class _Lazy(Mapping[str, Json]):
     def __contains__(self, name: object) -> bool:
         return name in self.nodes
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self.nodes)
 
     def __len__(self) -> int:

@@ -58,11 +58,14 @@ def parents(path: str) -> Iterator[str]:
 
 def is_there(path: str, root: Path) -> bool:
     """Whether data lies at the path, or DVC knows it there: then it can be pulled."""
-    whole = os.path.join(root, os.path.expanduser(path))
-    if os.path.lexists(whole) or os.path.isfile(f"{whole}.dvc"):
+    whole = str(Path(path).expanduser()) if path[:1] == "~" else path
+    if not posixpath.isabs(whole):
+        whole = f"{root}/{path}"
+    # os.path: ten thousand inputs are looked up here.
+    if os.path.lexists(whole) or os.path.lexists(f"{whole}.dvc"):
         return True
     return any(
-        os.path.isfile(os.path.join(root, f"{above}.dvc"))
+        os.path.lexists(f"{root}/{above}.dvc")
         for above in parents(path)
         if above != "." and not above.startswith("..") and not posixpath.isabs(path)
     )

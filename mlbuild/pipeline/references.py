@@ -1,4 +1,4 @@
-"""What an input names: ``stage.output``, ``stage[axis=value].output``, ``datasets.name``, a path."""
+"""What an input names: ``stage.output``, ``stage[axis=value].output``, a dataset or a path."""
 
 from __future__ import annotations
 

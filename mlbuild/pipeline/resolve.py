@@ -43,6 +43,7 @@ def resolve(
     """The pipeline with everything settled.
 
     Args:
+        doc: the file as it was read.
         registry: the stage kinds.
         sets: ``NAME=VALUE`` arguments of ``--set``.
         profiles: names of profiles; the last one is on top.
@@ -164,15 +165,15 @@ def _read(
                     used.add(source.name)
                 elif isinstance(source, PathRef):
                     at = nodes[item.role]
-                    node = at[number] if len(at) == len(item.sources) else at[0]
+                    node: Node | None = at[number] if len(at) == len(item.sources) else at[0]
                     what = f"{draft.where}: input '{item.role}'"
-                    yield Read(source.path, what, node)
+                    yield Read(source.path, what, node if check_files else None)
     section = tree.get("datasets")
     for name, dataset in datasets.items():
         if dataset is None or dataset.scheme != "path" or not isinstance(section, Mapped):
             continue
         inner = section.entries[name].value
-        node = inner.get("path") if isinstance(inner, Mapped) else None
         # A dataset that no stage uses may be absent.
-        needed = node if name in used and check_files else None
+        looked = name in used and check_files
+        needed = inner.get("path") if looked and isinstance(inner, Mapped) else None
         yield Read(dataset.location, f"dataset '{name}'", needed, dataset=True)

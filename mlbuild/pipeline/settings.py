@@ -28,11 +28,8 @@ def settle(
 ) -> dict[str, Json]:
     """The parameters with their defaults, JSON-able; what is wrong is noted at its place.
 
-    Args:
-        model: the kind's model.
-        given: plain values of ``with``.
-        node: the ``with`` map, or what stands for it where there is none.
-        note: told behind a wrong value; names the variant where the value depends on it.
+    ``given`` are the plain values of ``with``, ``node`` is its map or what stands for it where
+    there is none; ``note`` is told behind a wrong value: the variant that it depends on.
     """
     from pydantic import ValidationError  # lazy: a pipeline of commands does not need it
 

@@ -132,7 +132,7 @@ class Builder:
 
     def settled(self, reference: PerVariant, combo: Combo, where: str) -> Reference | None:
         text = matrix_text(reference.text, reference.node, combo, where, self.problems)
-        if text is UNKNOWN:
+        if text is None:
             return None
         found = parse(text, reference.node, where, self.problems)
         if isinstance(found, ToStage):

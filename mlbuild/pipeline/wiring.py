@@ -263,11 +263,12 @@ class Targets:
     def _picks(self, link: ToStage, combo: Combo, where: str) -> dict[str, str] | None:
         picks: dict[str, str] = {}
         for axis, text in link.picks:
+            value: str | None = text
             if "${{" in text:
-                text = matrix_text(text, link.node, combo, where, self.problems)
-            if text is UNKNOWN:
+                value = matrix_text(text, link.node, combo, where, self.problems)
+            if value is None:
                 return None
-            picks[axis] = text
+            picks[axis] = value
         return picks
 
     def _note_none(self, link: ToStage, picks: Mapping[str, str], where: str) -> None:
@@ -277,10 +278,10 @@ class Targets:
         self.problems.add(link.node, message, allowed=names[:12])
 
 
-def matrix_text(text: str, node: Node, combo: Combo, where: str, problems: Problems) -> str:
-    """Text of a reference with the variant's axes put in; ``UNKNOWN`` where one is not known."""
+def matrix_text(text: str, node: Node, combo: Combo, where: str, problems: Problems) -> str | None:
+    """Text of a reference with the variant's axes put in; None where one is not known."""
     scope = Scope({"matrix": combo}, where, problems)
-    filled: str = fill_text(
+    filled = fill_text(
         text, node, scope, lambda v, _: None if isinstance(v, (list, dict)) else scalar_text(v)
     )
-    return filled
+    return None if filled is UNKNOWN else str(filled)

@@ -33,7 +33,7 @@ from mlbuild.records import (
     StageResult,
 )
 from mlbuild.report.listener import Silent
-from mlbuild.report.outcome import build_result, exit_code
+from mlbuild.report.outcome import build_result
 from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
@@ -115,15 +115,11 @@ class Pipeline:
             planned = self._plan_with_remote(planner, names, options, listener)
             todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [p.stage for p in planned], todo)
-            if options.locked:
-                results = _locked(planned)
-            else:
-                results = self._execute(names, planned, planner, shelf, options, listener, stop)
+            results = self._execute(names, planned, planner, shelf, options, listener, stop)
             self._record(planner, shelf, options, listener)
             notes = [made] if made else []
-            result = build_result(self.name, results, names, time.monotonic() - began, notes)
-            if options.locked and not result.ok:
-                result = replace(result, exit_code=exit_code(results, locked=True))
+            seconds = time.monotonic() - began
+            result = build_result(self.name, results, names, seconds, notes, options.locked)
             listener.finished(result)
             self._remember(result, planner, shelf, options)
         return result
@@ -206,6 +202,8 @@ class Pipeline:
             toolchain=cache(toolchains.digest),
             dataset=shelf.digest,
             path=lambda path: _md5(self.store, self.root / path),
+            again=lambda path: _md5(self.store, self.root / path, anew=True),
+            dataset_again=shelf.digest_again,
         )
         forced = frozenset(
             name
@@ -250,12 +248,17 @@ class Pipeline:
                     message = f"stage '{item.stage.name}' needs {lacking}"
                     raise PipelineError(Problem(message, item.stage.place))
             tasks = self._tasks(shelf, options, _told(listener))
-            tasks.ensure_toolchains(planned)
-            steps = BuildSteps(self.resolved, self.store, planner, tasks, listener)
+            if not options.locked:
+                tasks.ensure_toolchains(planned)
+            steps = BuildSteps(
+                self.resolved, self.store, planner, tasks, listener, options.locked
+            )
             chosen = set(names)
             parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
             stages = {s.name: s for s in self.resolved.stages}
-            queue = Queue(names, stages, parents, steps, executor, options.keep_going)
+            # --locked tells of every stage that would run, so it never stops at the first.
+            keep_going = options.keep_going or options.locked
+            queue = Queue(names, stages, parents, steps, executor, keep_going)
             return queue.run(stop.is_set)
         finally:
             executor.close()
@@ -323,20 +326,9 @@ def _told(listener: Listener) -> Progress:
     return lambda done, total, text: listener.advanced("", done, total, text)
 
 
-def _md5(store: Store, path: Path) -> str | None:
+def _md5(store: Store, path: Path, *, anew: bool = False) -> str | None:
+    if anew:
+        store.digests.forget(path)
     found = store.digests.of(path)
     return found.md5 if found else None
 
-
-def _locked(planned: Sequence[Planned]) -> dict[str, StageResult]:
-    """`--locked`: what is in place is reused, everything else is listed and not run."""
-    return {
-        p.stage.name: StageResult(
-            p.stage.name,
-            Outcome.REUSED if p.decision is Decision.REUSE else Outcome.SKIPPED,
-            p.reasons,
-            p.key,
-            gates=p.gates,
-        )
-        for p in planned
-    }

@@ -67,6 +67,13 @@ class Shelf:
             self._digests[name] = self._digest(self._pipeline.datasets[name])
         return self._digests[name]
 
+    def digest_again(self, name: str) -> str | None:
+        """The same, looked at anew where it may have changed: cached downloads never do."""
+        if self._pipeline.datasets[name].scheme == "path":
+            self._digests.pop(name, None)
+            self._store.digests.forget(self.path(name))
+        return self.digest(name)
+
     def path(self, name: str) -> Path:
         """Where the dataset lies, fetching it first if it must be."""
         if name not in self._paths:

@@ -67,6 +67,8 @@ class Facts:
     toolchain: Callable[[str], str]  # name -> digest of its lock
     dataset: Callable[[str], str | None]  # name -> md5, None while it was never fetched
     path: Callable[[str], str | None]  # path relative to the root -> md5
+    again: Callable[[str], str | None]  # the same, looked at anew
+    dataset_again: Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,15 @@ class Planner:
         return tuple(i.role for i in planned.inputs if self._on_disk(i) != keyed[i.role])
 
     def _on_disk(self, item: Input) -> Json:
-        digests = []
+        digests: list[str | None] = []
         for source in item.sources:
-            if isinstance(source, StageOutput):
-                path = self._stages[source.stage].output(source.output).path
-                digests.append(self._facts.path(path))
+            if isinstance(source, DatasetRef):
+                digests.append(self._facts.dataset_again(source.name))
+            elif isinstance(source, PathRef):
+                digests.append(self._facts.again(source.path))
             else:
-                digests.append(self._source_digest(source))
+                path = self._stages[source.stage].output(source.output).path
+                digests.append(self._facts.again(path))
         return _as_part(item, digests)
 
     def settle(

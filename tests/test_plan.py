@@ -93,6 +93,8 @@ class World:
             toolchain=lambda name: self.toolchain,
             dataset=self.datasets.get,
             path=self.paths.get,
+            again=self.paths.get,
+            dataset_again=self.datasets.get,
         )
         planner = Planner(pipeline, self.memory, facts, self.forced, self.use_remote)
         return {p.stage.name: p for p in planner.plan([s.name for s in self.stages])}
@@ -242,7 +244,9 @@ def test_an_early_cut_off_stops_the_wave() -> None:
     world = chain().build()
     world.paths["src.txt"] = "s2"
     pipeline = ResolvedPipeline("p", Path("p"), Path("/"), {}, tuple(world.stages), {}, {})
-    facts = Facts(lambda k: {}, lambda t: "t", lambda d: None, world.paths.get)
+    facts = Facts(
+        lambda k: {}, lambda t: "t", lambda d: None, world.paths.get, world.paths.get, lambda d: None
+    )
     planner = Planner(pipeline, world.memory, facts)
     first, second = planner.plan(["a", "b"])
     assert second.decision is Decision.PENDING
@@ -285,7 +289,9 @@ def variants(on_fail_excludes: bool = True) -> World:
 
 def judged(world: World, failing: str) -> Planner:
     pipeline = ResolvedPipeline("p", Path("p"), Path("/"), {}, tuple(world.stages), {}, {})
-    facts = Facts(lambda k: {}, lambda t: "t", lambda d: None, lambda p: None)
+    facts = Facts(
+        lambda k: {}, lambda t: "t", lambda d: None, lambda p: None, lambda p: None, lambda d: None
+    )
     planner = Planner(pipeline, world.memory, facts)
     for stage in world.stages[:-1]:
         planned = planner.decide(stage.name)

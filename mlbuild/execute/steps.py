@@ -44,7 +44,9 @@ class BuildSteps:
         planner: Planner,
         tasks: TaskMaker,
         listener: Listener,
+        locked: bool = False,
     ) -> None:
+        self._locked = locked
         self._pipeline, self._store, self._planner = pipeline, store, planner
         self._tasks, self._listener = tasks, listener
         self._scratch: dict[str, Scratch] = {}
@@ -76,6 +78,8 @@ class BuildSteps:
     def start(self, planned: Planned, attempt: int) -> Task | StageResult:
         """Makes scratch space and the task; a result instead where that failed."""
         stage = planned.stage
+        if self._locked:
+            return StageResult(stage.name, Outcome.SKIPPED, planned.reasons, planned.key)
         self._undeclared[stage.name] = []
         try:
             scratch = self._store.prepare(stage, _written_in_place(stage))

@@ -41,8 +41,9 @@ def build_result(
     order: Sequence[str],
     seconds: float,
     notes: Sequence[str] = (),
+    locked: bool = False,
 ) -> BuildResult:
     """The facts of a finished build, stages in the order of the graph."""
-    code = exit_code(results)
+    code = exit_code(results, locked=locked)
     stages = tuple(results[name] for name in order)
     return BuildResult(pipeline, code == EXIT_OK, code, stages, seconds, tuple(notes))

@@ -81,7 +81,7 @@ def line(event: dict[str, Any]) -> str:
 class JsonLines(Silent):
     """Prints events as they happen, and nothing else."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
 
     def ended(self, result: StageResult) -> None:

@@ -86,7 +86,8 @@ class Preprocessing:
     def _box(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
         # The largest centred rectangle of the network's proportions, then the share of it.
         zoom = min(size[0] / self.width, size[1] / self.height) * self.crop
-        wide, high = self.width * zoom, self.height * zoom
+        # A rounding error must not reach over the edge.
+        wide, high = min(self.width * zoom, size[0]), min(self.height * zoom, size[1])
         left, top = (size[0] - wide) / 2, (size[1] - high) / 2
         return (left, top, left + wide, top + high)
 

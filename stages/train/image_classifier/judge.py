@@ -1,0 +1,104 @@
+"""How good the learnt is, on pictures that were not learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import parts
+from .learner import Learner, Learnt
+from .pictures import Pictures, check_classes
+
+
+@dataclass
+class Verdict:
+    """Predictions for pictures that were asked, and what learnt them."""
+
+    how: str  # "5 folds", "a fifth held out", "the test input"
+    items: list[Any]
+    truth: np.ndarray
+    probabilities: np.ndarray
+    learnt: Learnt  # the last one
+    epochs: int  # that the trainings took, for a last one on everything
+    fold_accuracy: list[float]
+
+
+def way(params: Any, has_test: bool) -> str:
+    """Which evaluation ``auto`` means."""
+    if params.evaluate != "auto":
+        return params.evaluate
+    if has_test:
+        return "test"
+    frozen = params.backbone.startswith("efficientnet") and not params.fine_tune_blocks
+    return "kfold" if frozen and params.refit else "holdout"
+
+
+def judge(
+    learner: Learner,
+    data: Pictures,
+    test: Pictures | None,
+    watch: Pictures | None,
+    labels: tuple[str, ...],
+) -> Verdict:
+    """Learn some, ask the others.
+
+    Raises:
+        Problem: a class has too few pictures for it.
+    """
+    params = learner.params
+    how = way(params, test is not None)
+    if how == "test" and test is not None:
+        check_classes(data, labels, _least(params, watch, 1), "training")
+        everything = np.arange(len(data.truth))
+        learnt = learner.learn(data, everything, watch)
+        return _verdict("the test input", learner, learnt, test, np.arange(len(test.truth)))
+    if how == "holdout":
+        check_classes(data, labels, _least(params, watch, 2), "a held-out part")
+        learn, ask = parts.holdout(data.truth, data.content, params.holdout, params.seed)
+        learnt = learner.learn(data, learn, watch)
+        return _verdict(f"{len(ask)} held out", learner, learnt, data, ask)
+    check_classes(
+        data, labels, max(params.folds, _least(params, watch, 2)), f"{params.folds} folds"
+    )
+    return _folds(learner, data, watch)
+
+
+def _least(params: Any, watch: Pictures | None, least: int) -> int:
+    stopping = params.patience and watch is None
+    return least + 1 if stopping else least
+
+
+def _verdict(
+    how: str, learner: Learner, learnt: Learnt, data: Pictures, ask: np.ndarray
+) -> Verdict:
+    return Verdict(
+        how=how,
+        items=[data.items[i] for i in ask],
+        truth=data.truth[ask],
+        probabilities=learner.ask(learnt, data, ask),
+        learnt=learnt,
+        epochs=learnt.epochs,
+        fold_accuracy=[],
+    )
+
+
+def _folds(learner: Learner, data: Pictures, watch: Pictures | None) -> Verdict:
+    params = learner.params
+    probabilities = np.zeros((len(data.truth), learner.classes))
+    accuracy, epochs = [], []
+    for learn, ask in parts.folds(data.truth, data.content, params.folds, params.seed):
+        learnt = learner.learn(data, learn, watch)
+        probabilities[ask] = learner.ask(learnt, data, ask)
+        accuracy.append(float((probabilities[ask].argmax(axis=1) == data.truth[ask]).mean()))
+        epochs.append(learnt.epochs)
+    return Verdict(
+        how=f"{params.folds} folds",
+        items=data.items,
+        truth=data.truth,
+        probabilities=probabilities,
+        learnt=learnt,
+        epochs=round(float(np.median(epochs))),
+        fold_accuracy=accuracy,
+    )

@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,32 +11,7 @@ from mlbuild.execute.local import LocalExecutor
 from mlbuild.records import Advanced, Failure, Finished, Started, Task
 
 from .conftest import drain, finished
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def gone(pids: list[int]) -> bool:
-    """Whether all of them end; waits for signals that are on their way."""
-    for _ in range(500):
-        if not any(alive(pid) for pid in pids):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def noted(path: Path, count: int) -> list[int]:
-    """Process numbers that a command writes, once all are there."""
-    for _ in range(1000):
-        if path.exists() and len(path.read_text().split()) == count:
-            return [int(word) for word in path.read_text().split()]
-        time.sleep(0.01)
-    raise AssertionError(f"{path} does not hold {count} numbers")
+from .processes import gone, noted, until
 
 
 def test_a_command_runs_in_the_project_and_its_output_is_logged(work: Any, run: Any) -> None:
@@ -204,8 +177,7 @@ def test_a_stopped_command_may_clean_up(work: Any, executor: LocalExecutor) -> N
         "signal.signal(signal.SIGTERM, end); pathlib.Path('up').touch(); time.sleep(60)\n"
     )
     executor.submit(work.command("python slow.py; true"))
-    while not (work.root / "up").exists():
-        time.sleep(0.01)
+    assert until((work.root / "up").exists)
     executor.cancel("command")
     assert finished(drain(executor)).failure.cancelled
     assert (work.root / "clean").exists()

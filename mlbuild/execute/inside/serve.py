@@ -35,10 +35,9 @@ def serve(descriptor: int, preload: list[str]) -> None:
     engine.set_inheritable(False)
     die_with_parent(signal.SIGTERM, os.getppid())
     problem = _preload(preload)
+    _flush()  # or each child would say again what the imports said
     _tell(engine, problem or {"event": "ready"})
     if problem:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(1)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
@@ -47,6 +46,12 @@ def serve(descriptor: int, preload: list[str]) -> None:
     gc.freeze()  # a collection in a child would touch, and so copy, every page
     _Server(engine).loop()
     os._exit(0)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)  # what native libraries printed
 
 
 def die_with_parent(number: int, parent: int) -> None:

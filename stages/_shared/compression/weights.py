@@ -6,6 +6,7 @@ what was reached is a check.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,7 @@ class Weight:
 
     @property
     def elements(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
 
 @dataclass
@@ -130,8 +128,8 @@ def _weight(program: Program, op: Any, operand: str, source: Any) -> Weight | No
     if not (source.type == "const" or source.type.startswith("constexpr_")):
         return None
     parts = _parts(program, source)
-    if not any(part.bytes for part in parts):
-        return None  # immediate values stand in the model file
+    if source.type == "const" and parts[0].offset is None:
+        return None  # a value of a few bytes that stands in the model file
     shape = _shape(source.outputs[-1].type.tensorType)
     schemes = list(dict.fromkeys(s for part in parts for s in part.schemes))
     data = max(parts, key=lambda part: part.rank)
@@ -146,9 +144,14 @@ def _weight(program: Program, op: Any, operand: str, source: Any) -> Weight | No
         stored="+".join(sorted(schemes, reverse=True)) or data.type.lower(),
         bits=data.bits,
         sparsity=next((p.sparsity for p in parts if p.sparsity is not None), None),
-        # A sparse weight's mask feeds two expressions, and is stored once.
-        bytes=sum({part.offset: part.bytes for part in parts}.values()),
+        bytes=_bytes(parts),
     )
+
+
+def _bytes(parts: list[_Part]) -> int:
+    # A sparse weight's mask feeds two expressions, and is stored once.
+    filed = {part.offset: part.bytes for part in parts if part.offset is not None}
+    return sum(filed.values()) + sum(part.bytes for part in parts if part.offset is None)
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,8 @@ def _stored(program: Program, value: Any, rank: int, schemes: tuple[str, ...]) -
     tensor = value.type.tensorType
     name = program.types.DataType.Name(tensor.dataType)
     if value.WhichOneof("value") != "blobFileValue":
-        return _Part(0, name, bits_of(name), 0, schemes)
+        count = math.prod(_shape(tensor))
+        return _Part(rank, name, bits_of(name), count * bits_of(name) // 8, schemes)
     offset = value.blobFileValue.offset
     stored = program.weight_file.bytes_at(offset)
     return _Part(rank, name, bits_of(name), len(stored), schemes, offset)
@@ -221,9 +225,7 @@ def _masked(program: Program, value: Any, part: _Part, source: Any = None) -> _P
         return part
     # iOS16 packs the mask into bytes and gives the weight's shape; later it is an array of bits.
     shape = _shape(source.outputs[-1].type.tensorType if source else value.type.tensorType)
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     kept = program.weight_file.array_at(value.blobFileValue.offset, "UINT1", count)
     zeros = 1.0 - float(kept.sum(dtype="int64")) / max(count, 1)
     return replace(part, rank=0, sparsity=zeros)

@@ -1,0 +1,199 @@
+"""The two sides of a comparison behind one face: from a sample to arrays.
+
+Each side prepares pictures as its own description says. A Core ML model that says nothing of it
+(made elsewhere) is given what the other side's description says, where the sizes agree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mlbuild.coreml import CoreMLError, load
+from mlbuild.coreml.images import scale
+
+from ..problem.problem import Problem
+from ..torch_model.model_file import is_torch_model
+from ..torch_model.model_file import load as load_torch
+from ..torch_model.preprocessing import Preprocessing, from_json
+
+PREPROCESSING = "mlbuild.preprocessing"  # metadata that convert/coreml writes
+_SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 has no logarithm
+
+
+class Side(Protocol):
+    """A model that can be asked."""
+
+    labels: tuple[str, ...]  # of a classifier; empty otherwise
+
+    @property
+    def preprocessing(self) -> Preprocessing | None: ...
+
+    def logits(self, picture: Image.Image) -> np.ndarray: ...
+
+    def pictured(self, picture: Image.Image) -> dict[str, np.ndarray]: ...
+
+    def outputs(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+
+class TorchSide:
+    """A self-describing torch model."""
+
+    def __init__(self, path: Path) -> None:
+        self.model = load_torch(path)
+        self.labels = self.model.labels
+        self.preprocessing: Preprocessing | None = self.model.description.preprocessing
+
+    def logits(self, picture: Image.Image) -> np.ndarray:
+        """Scores before the softmax, shape [K]; log-probabilities where the net gives those."""
+        return self._run(self.model.preprocess(picture)[None])
+
+    def pictured(self, picture: Image.Image) -> dict[str, np.ndarray]:
+        """The scores by the name of the only output."""
+        return {"logits": self.logits(picture)}
+
+    def outputs(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The scores of an array that stands for a prepared picture, [1, C, H, W]."""
+        if len(arrays) != 1:
+            raise Problem(f"the torch model takes one array, a sample holds {len(arrays)}")
+        (array,) = arrays.values()
+        return {"logits": self._run(torch.from_numpy(array.astype(np.float32)))}
+
+    def _run(self, batch: torch.Tensor) -> np.ndarray:
+        with torch.no_grad():
+            out = self.model.net(batch)[0].double().numpy()
+        if self.model.description.output == "probabilities":
+            out = np.log(np.maximum(out, _SMALLEST))
+        return out
+
+
+class CoreMLSide:
+    """A Core ML model in the reference runtime."""
+
+    def __init__(
+        self, path: Path, precision: str = "declared", scaling: str = "centerCrop"
+    ) -> None:
+        try:
+            self.model = load(path, precision=precision)
+        except CoreMLError as error:
+            raise Problem(f"the model cannot be run: {error}") from error
+        description = self.model.description
+        self.labels = tuple(str(label) for label in description.class_labels)
+        self.scaling = scaling
+        self.preprocessing = _described(description)
+        self._images = [f for f in description.inputs if f.image is not None]
+        self._logits = _before_softmax(self.model) if self.labels else None
+
+    def adopt(self, other: Preprocessing | None) -> None:
+        """Prepare pictures as another model of the same size does, if nothing else is known."""
+        if self.preprocessing is None and other is not None and self._images:
+            layout = self._images[0].image
+            if (layout.width, layout.height) == (other.width, other.height):
+                self.preprocessing = other
+
+    def logits(self, picture: Image.Image) -> np.ndarray:
+        """Scores before the softmax, shape [K]: the softmax's own input, else log-probabilities."""
+        return self._scores(self._prepared(picture))
+
+    def pictured(self, picture: Image.Image) -> dict[str, np.ndarray]:
+        """What ``outputs`` gives, for a picture."""
+        return self.outputs(self._prepared(picture))
+
+    def outputs(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """All outputs that are arrays; a classifier's scores as ``logits``."""
+        if self.labels:
+            return {"logits": self._scores(arrays)}
+        try:
+            found = self.model.predict(dict(arrays))
+        except CoreMLError as error:
+            raise Problem(str(error)) from error
+        return {k: np.asarray(v) for k, v in found.items() if isinstance(v, np.ndarray)}
+
+    def _scores(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        names = [name for name in (self._logits, self.model.scores_value) if name]
+        try:
+            ran = self.model.run(dict(inputs), keep=names[:1])
+        except CoreMLError as error:
+            raise Problem(str(error)) from error
+        scores = np.asarray(ran.values[names[0]], dtype=np.float64).reshape(-1)
+        if self._logits is None:
+            scores = np.log(np.maximum(scores, _SMALLEST))
+        if len(scores) != len(self.labels):
+            raise Problem(f"the model has {len(self.labels)} labels and {len(scores)} scores")
+        return scores
+
+    def _prepared(self, picture: Image.Image) -> dict[str, Image.Image]:
+        inputs = self.model.description.inputs
+        if not self._images or len(inputs) != 1:
+            taken = ", ".join(f"{f.name} ({f})" for f in inputs)
+            raise Problem(
+                f"the Core ML model does not take one picture and nothing else: {taken}",
+                hint="give samples as .npz files with an array for each input",
+            )
+        name, layout = self._images[0].name, self._images[0].image
+        if self.preprocessing is not None:
+            return {name: self.preprocessing.fit(picture)}
+        mode = "L" if layout.channels == 1 else "RGB"
+        size = (layout.width, layout.height)
+        return {name: scale(picture.convert(mode), size, self.scaling)}
+
+
+def open_side(path: Path, precision: str = "declared", scaling: str = "centerCrop") -> Side:
+    """The model at a path, whatever it is."""
+    if is_torch_model(path):
+        return TorchSide(path)
+    return CoreMLSide(path, precision, scaling)
+
+
+def match(reference: Side, candidate: Side) -> np.ndarray | None:
+    """Indices that bring the candidate's scores into the order of the reference's labels.
+
+    Returns:
+        None where neither is a classifier.
+
+    Raises:
+        Problem: the labels are not the same.
+    """
+    for one, other in ((candidate, reference), (reference, candidate)):
+        if isinstance(one, CoreMLSide):
+            one.adopt(other.preprocessing)
+    if not reference.labels and not candidate.labels:
+        return None
+    places = {label: place for place, label in enumerate(candidate.labels)}
+    missing = [label for label in reference.labels if label not in places]
+    extra = sorted(set(places) - set(reference.labels))
+    if missing or extra:
+        told = [f"{len(missing)} are missing, such as {missing[0]!r}"] if missing else []
+        told += [f"{len(extra)} are unknown, such as {extra[0]!r}"] if extra else []
+        raise Problem(f"the models have different labels: of the candidate's {' and '.join(told)}")
+    return np.array([places[label] for label in reference.labels])
+
+
+def _described(description: Any) -> Preprocessing | None:
+    text = description.metadata.get("user_defined", {}).get(PREPROCESSING)
+    if text is None:
+        return None
+    try:
+        return from_json(json.loads(text))
+    except ValueError as error:
+        raise Problem(f"the model's metadata {PREPROCESSING} cannot be read: {error}") from error
+
+
+def _before_softmax(model: Any) -> str | None:
+    """The value that the last softmax turns into the scores; None where there is no softmax."""
+    makers = {name: use for use in model.operators() for name, _ in use.outputs}
+    name = model.scores_value
+    while name in makers:
+        use = makers[name]
+        if use.type == "softmax":
+            return str(use.inputs["x"][0])
+        if use.type not in ("cast", "squeeze", "reshape", "expand_dims", "identity"):
+            return None
+        name = use.inputs["x"][0]
+    return None

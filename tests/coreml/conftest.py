@@ -31,18 +31,20 @@ def save_program(ct, tmp_path):
     and types.
     """
 
-    def save(build, inputs, opset="iOS15", precision="float32", flexible=None):
-        from coremltools.converters.mil import Builder as mb
+    def save(build, inputs, opset="iOS15", precision="float32"):
+        from coremltools.converters.mil import Builder
         from coremltools.converters.mil.mil import types
 
         specs = [
-            mb.TensorSpec(shape=array.shape, dtype=types.numpy_type_to_builtin_type(array.dtype))
+            Builder.TensorSpec(
+                shape=array.shape, dtype=types.numpy_type_to_builtin_type(array.dtype)
+            )
             for array in inputs.values()
         ]
         target = getattr(ct.target, opset)
         text = f"lambda {', '.join(inputs)}: build(mb, {', '.join(f'{n}={n}' for n in inputs)})"
-        function = eval(text, {"build": build, "mb": mb})
-        program = mb.program(input_specs=specs, opset_version=target)(function)
+        function = eval(text, {"build": build, "mb": Builder})
+        program = Builder.program(input_specs=specs, opset_version=target)(function)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = ct.convert(

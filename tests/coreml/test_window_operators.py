@@ -28,100 +28,252 @@ C = real(4, seed=6)
 POSITIVE = np.abs(C) + 0.1
 
 CASES = [
-    ("convolution with bias", lambda mb, x: mb.conv(x=x, weight=W, bias=B), IMAGE,
-     lambda x: F.conv2d(x, t(W), t(B))),
-    ("strides and unequal padding", lambda mb, x: mb.conv(
-        x=x, weight=W, strides=[2, 1], pad_type="custom", pad=[1, 0, 2, 1]), IMAGE,
-     lambda x: F.conv2d(F.pad(x, [2, 1, 1, 0]), t(W), stride=(2, 1))),
-    ("equal padding and dilation", lambda mb, x: mb.conv(
-        x=x, weight=W, dilations=[2, 1], pad_type="custom", pad=[2, 2, 1, 1]), IMAGE,
-     lambda x: F.conv2d(x, t(W), padding=(2, 1), dilation=(2, 1))),
-    ("same puts an odd element behind", lambda mb, x: mb.conv(
-        x=x, weight=W, strides=[2, 2], pad_type="same"), IMAGE,
-     lambda x: F.conv2d(F.pad(x, [0, 1, 1, 1]), t(W), stride=2)),
-    ("same_lower puts it in front", lambda mb, x: mb.conv(
-        x=x, weight=W, strides=[2, 2], pad_type="same_lower"), IMAGE,
-     lambda x: F.conv2d(F.pad(x, [1, 0, 1, 1]), t(W), stride=2)),
-    ("groups", lambda mb, x: mb.conv(x=x, weight=GROUPED, groups=2), IMAGE,
-     lambda x: F.conv2d(x, t(GROUPED), groups=2)),
-    ("depthwise", lambda mb, x: mb.conv(
-        x=x, weight=DEPTHWISE, groups=4, pad_type="custom", pad=[1, 1, 1, 1]), IMAGE,
-     lambda x: F.conv2d(x, t(DEPTHWISE), padding=1, groups=4)),
-    ("one dimension", lambda mb, x: mb.conv(x=x, weight=W[..., 0], strides=[2]), LINE,
-     lambda x: F.conv1d(x, t(W[..., 0].copy()), stride=2)),
-    ("three dimensions", lambda mb, x: mb.conv(x=x, weight=W[..., None]), SPACE,
-     lambda x: F.conv3d(x, t(W[..., None].copy()))),
-    ("transposed, cut by pad", lambda mb, x: mb.conv_transpose(
-        x=x, weight=UP, bias=B[:3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]), IMAGE,
-     lambda x: F.conv_transpose2d(x, t(UP), t(B[:3].copy()), stride=2, padding=1)),
-    ("transposed to a given shape", lambda mb, x: mb.conv_transpose(
-        x=x, weight=UP, strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1],
-        output_shape=[1, 3, 18, 16]), IMAGE,
-     lambda x: F.conv_transpose2d(x, t(UP), stride=2, padding=1, output_padding=1)),
-    ("transposed, whole", lambda mb, x: mb.conv_transpose(x=x, weight=UP, dilations=[2, 1]), IMAGE,
-     lambda x: F.conv_transpose2d(x, t(UP), dilation=(2, 1))),
-    ("average pooling counts padding", lambda mb, x: mb.avg_pool(
-        x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]), IMAGE,
-     lambda x: F.avg_pool2d(x, 3, 2, 1)),
-    ("average pooling leaves padding out", lambda mb, x: mb.avg_pool(
-        x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1],
-        exclude_padding_from_average=True), IMAGE,
-     lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
-    ("average pooling, rounding up", lambda mb, x: mb.avg_pool(
-        x=x, kernel_sizes=[2, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1],
-        ceil_mode=True), IMAGE, lambda x: F.avg_pool2d(x, (2, 3), 2, 1, ceil_mode=True)),
-    ("average pooling, rounding up, padding left out", lambda mb, x: mb.avg_pool(
-        x=x, kernel_sizes=[2, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1],
-        ceil_mode=True, exclude_padding_from_average=True), IMAGE,
-     lambda x: F.avg_pool2d(x, (2, 3), 2, 1, ceil_mode=True, count_include_pad=False)),
-    ("maximum pooling", lambda mb, x: mb.max_pool(
-        x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]), IMAGE,
-     lambda x: F.max_pool2d(x, 3, 2, 1)),
-    ("maximum pooling, rounding up", lambda mb, x: mb.max_pool(
-        x=x, kernel_sizes=[2, 3], strides=[2, 2], pad_type="valid", ceil_mode=True), IMAGE,
-     lambda x: F.max_pool2d(x, (2, 3), 2, ceil_mode=True)),
-    ("maximum pooling, same", lambda mb, x: mb.max_pool(
-        x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="same"), IMAGE,
-     lambda x: F.max_pool2d(F.pad(x, [0, 1, 1, 1], value=-9.0), 3, 2)),
-    ("pooling in one dimension", lambda mb, x: mb.max_pool(
-        x=x, kernel_sizes=[3], strides=[2], pad_type="valid"), LINE, lambda x: F.max_pool1d(x, 3, 2)),
-    ("pooling in three dimensions", lambda mb, x: mb.avg_pool(
-        x=x, kernel_sizes=[2, 2, 2], strides=[1, 2, 2], pad_type="valid"), SPACE,
-     lambda x: F.avg_pool3d(x, 2, (1, 2, 2))),
-    ("L2 pooling", lambda mb, x: mb.l2_pool(
-        x=x, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid"), IMAGE,
-     lambda x: F.lp_pool2d(x, 2, 2, 2)),
-    ("batch norm", lambda mb, x: mb.batch_norm(
-        x=x, mean=C, variance=POSITIVE, gamma=C, beta=C, epsilon=1e-3), IMAGE,
-     lambda x: F.batch_norm(x, t(C), t(POSITIVE), t(C), t(C), eps=1e-3)),
-    ("instance norm", lambda mb, x: mb.instance_norm(x=x, gamma=C, beta=C, epsilon=1e-3), IMAGE,
-     lambda x: F.instance_norm(x, weight=t(C), bias=t(C), eps=1e-3)),
-    ("layer norm over two axes", lambda mb, x: mb.layer_norm(
-        x=x, axes=[2, -1], gamma=real(9, 8, seed=7), beta=real(9, 8, seed=8), epsilon=1e-3), IMAGE,
-     lambda x: F.layer_norm(x, (9, 8), t(real(9, 8, seed=7)), t(real(9, 8, seed=8)), 1e-3)),
-    ("layer norm over the channels", lambda mb, x: mb.layer_norm(x=x, axes=[1], gamma=C), IMAGE,
-     lambda x: F.layer_norm(x.movedim(1, -1), (4,), t(C)).movedim(-1, 1)),
-    ("L2 norm over the last three axes", lambda mb, x: mb.l2_norm(x=x, epsilon=1e-3), IMAGE,
-     lambda x: x / (x.square().sum((1, 2, 3), True) + 1e-3).sqrt()),
-    ("local response norm", lambda mb, x: mb.local_response_norm(
-        x=x, size=3, alpha=0.2, beta=0.6, k=1.5), IMAGE,
-     lambda x: F.local_response_norm(x, 3, 0.2, 0.6, 1.5)),
-    ("bilinear, corners aligned", lambda mb, x: mb.upsample_bilinear(
-        x=x, scale_factor_height=2, scale_factor_width=3, align_corners=True), IMAGE,
-     lambda x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear", align_corners=True)),
-    ("bilinear, half pixels", lambda mb, x: mb.upsample_bilinear(
-        x=x, scale_factor_height=2, scale_factor_width=3, align_corners=False), IMAGE,
-     lambda x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear", align_corners=False)),
-    ("nearest neighbours repeated", lambda mb, x: mb.upsample_nearest_neighbor(
-        x=x, scale_factor_height=2, scale_factor_width=3), IMAGE,
-     lambda x: F.interpolate(x, scale_factor=(2, 3), mode="nearest")),
-    ("nearest neighbours to a size", lambda mb, x: mb.resize_nearest_neighbor(
-        x=x, target_size_height=18, target_size_width=16), IMAGE,
-     lambda x: F.interpolate(x, size=(18, 16), mode="nearest")),
-    ("bilinear to a smaller size", lambda mb, x: mb.resize_bilinear(
-        x=x, target_size_height=5, target_size_width=5, sampling_mode="UNALIGN_CORNERS"), IMAGE,
-     lambda x: F.interpolate(x, size=(5, 5), mode="bilinear", align_corners=False)),
-]  # fmt: skip
+    (
+        "convolution with bias",
+        lambda mb, x: mb.conv(x=x, weight=W, bias=B),
+        IMAGE,
+        lambda x: F.conv2d(x, t(W), t(B)),
+    ),
+    (
+        "strides and unequal padding",
+        lambda mb, x: mb.conv(x=x, weight=W, strides=[2, 1], pad_type="custom", pad=[1, 0, 2, 1]),
+        IMAGE,
+        lambda x: F.conv2d(F.pad(x, [2, 1, 1, 0]), t(W), stride=(2, 1)),
+    ),
+    (
+        "equal padding and dilation",
+        lambda mb, x: mb.conv(x=x, weight=W, dilations=[2, 1], pad_type="custom", pad=[2, 2, 1, 1]),
+        IMAGE,
+        lambda x: F.conv2d(x, t(W), padding=(2, 1), dilation=(2, 1)),
+    ),
+    (
+        "same puts an odd element behind",
+        lambda mb, x: mb.conv(x=x, weight=W, strides=[2, 2], pad_type="same"),
+        IMAGE,
+        lambda x: F.conv2d(F.pad(x, [0, 1, 1, 1]), t(W), stride=2),
+    ),
+    (
+        "same_lower puts it in front",
+        lambda mb, x: mb.conv(x=x, weight=W, strides=[2, 2], pad_type="same_lower"),
+        IMAGE,
+        lambda x: F.conv2d(F.pad(x, [1, 0, 1, 1]), t(W), stride=2),
+    ),
+    (
+        "groups",
+        lambda mb, x: mb.conv(x=x, weight=GROUPED, groups=2),
+        IMAGE,
+        lambda x: F.conv2d(x, t(GROUPED), groups=2),
+    ),
+    (
+        "depthwise",
+        lambda mb, x: mb.conv(x=x, weight=DEPTHWISE, groups=4, pad_type="custom", pad=[1, 1, 1, 1]),
+        IMAGE,
+        lambda x: F.conv2d(x, t(DEPTHWISE), padding=1, groups=4),
+    ),
+    (
+        "one dimension",
+        lambda mb, x: mb.conv(x=x, weight=W[..., 0], strides=[2]),
+        LINE,
+        lambda x: F.conv1d(x, t(W[..., 0].copy()), stride=2),
+    ),
+    (
+        "three dimensions",
+        lambda mb, x: mb.conv(x=x, weight=W[..., None]),
+        SPACE,
+        lambda x: F.conv3d(x, t(W[..., None].copy())),
+    ),
+    (
+        "transposed, cut by pad",
+        lambda mb, x: mb.conv_transpose(
+            x=x, weight=UP, bias=B[:3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]
+        ),
+        IMAGE,
+        lambda x: F.conv_transpose2d(x, t(UP), t(B[:3].copy()), stride=2, padding=1),
+    ),
+    (
+        "transposed to a given shape",
+        lambda mb, x: mb.conv_transpose(
+            x=x,
+            weight=UP,
+            strides=[2, 2],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            output_shape=[1, 3, 18, 16],
+        ),
+        IMAGE,
+        lambda x: F.conv_transpose2d(x, t(UP), stride=2, padding=1, output_padding=1),
+    ),
+    (
+        "transposed, whole",
+        lambda mb, x: mb.conv_transpose(x=x, weight=UP, dilations=[2, 1]),
+        IMAGE,
+        lambda x: F.conv_transpose2d(x, t(UP), dilation=(2, 1)),
+    ),
+    (
+        "average pooling counts padding",
+        lambda mb, x: mb.avg_pool(
+            x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]
+        ),
+        IMAGE,
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+    ),
+    (
+        "average pooling leaves padding out",
+        lambda mb, x: mb.avg_pool(
+            x=x,
+            kernel_sizes=[3, 3],
+            strides=[2, 2],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            exclude_padding_from_average=True,
+        ),
+        IMAGE,
+        lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    ),
+    (
+        "average pooling, rounding up",
+        lambda mb, x: mb.avg_pool(
+            x=x,
+            kernel_sizes=[2, 3],
+            strides=[2, 2],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            ceil_mode=True,
+        ),
+        IMAGE,
+        lambda x: F.avg_pool2d(x, (2, 3), 2, 1, ceil_mode=True),
+    ),
+    (
+        "average pooling, rounding up, padding left out",
+        lambda mb, x: mb.avg_pool(
+            x=x,
+            kernel_sizes=[2, 3],
+            strides=[2, 2],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            ceil_mode=True,
+            exclude_padding_from_average=True,
+        ),
+        IMAGE,
+        lambda x: F.avg_pool2d(x, (2, 3), 2, 1, ceil_mode=True, count_include_pad=False),
+    ),
+    (
+        "maximum pooling",
+        lambda mb, x: mb.max_pool(
+            x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="custom", pad=[1, 1, 1, 1]
+        ),
+        IMAGE,
+        lambda x: F.max_pool2d(x, 3, 2, 1),
+    ),
+    (
+        "maximum pooling, rounding up",
+        lambda mb, x: mb.max_pool(
+            x=x, kernel_sizes=[2, 3], strides=[2, 2], pad_type="valid", ceil_mode=True
+        ),
+        IMAGE,
+        lambda x: F.max_pool2d(x, (2, 3), 2, ceil_mode=True),
+    ),
+    (
+        "maximum pooling, same",
+        lambda mb, x: mb.max_pool(x=x, kernel_sizes=[3, 3], strides=[2, 2], pad_type="same"),
+        IMAGE,
+        lambda x: F.max_pool2d(F.pad(x, [0, 1, 1, 1], value=-9.0), 3, 2),
+    ),
+    (
+        "pooling in one dimension",
+        lambda mb, x: mb.max_pool(x=x, kernel_sizes=[3], strides=[2], pad_type="valid"),
+        LINE,
+        lambda x: F.max_pool1d(x, 3, 2),
+    ),
+    (
+        "pooling in three dimensions",
+        lambda mb, x: mb.avg_pool(x=x, kernel_sizes=[2, 2, 2], strides=[1, 2, 2], pad_type="valid"),
+        SPACE,
+        lambda x: F.avg_pool3d(x, 2, (1, 2, 2)),
+    ),
+    (
+        "L2 pooling",
+        lambda mb, x: mb.l2_pool(x=x, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid"),
+        IMAGE,
+        lambda x: F.lp_pool2d(x, 2, 2, 2),
+    ),
+    (
+        "batch norm",
+        lambda mb, x: mb.batch_norm(x=x, mean=C, variance=POSITIVE, gamma=C, beta=C, epsilon=1e-3),
+        IMAGE,
+        lambda x: F.batch_norm(x, t(C), t(POSITIVE), t(C), t(C), eps=1e-3),
+    ),
+    (
+        "instance norm",
+        lambda mb, x: mb.instance_norm(x=x, gamma=C, beta=C, epsilon=1e-3),
+        IMAGE,
+        lambda x: F.instance_norm(x, weight=t(C), bias=t(C), eps=1e-3),
+    ),
+    (
+        "layer norm over two axes",
+        lambda mb, x: mb.layer_norm(
+            x=x, axes=[2, -1], gamma=real(9, 8, seed=7), beta=real(9, 8, seed=8), epsilon=1e-3
+        ),
+        IMAGE,
+        lambda x: F.layer_norm(x, (9, 8), t(real(9, 8, seed=7)), t(real(9, 8, seed=8)), 1e-3),
+    ),
+    (
+        "layer norm over the channels",
+        lambda mb, x: mb.layer_norm(x=x, axes=[1], gamma=C),
+        IMAGE,
+        lambda x: F.layer_norm(x.movedim(1, -1), (4,), t(C)).movedim(-1, 1),
+    ),
+    (
+        "L2 norm over the last three axes",
+        lambda mb, x: mb.l2_norm(x=x, epsilon=1e-3),
+        IMAGE,
+        lambda x: x / (x.square().sum((1, 2, 3), True) + 1e-3).sqrt(),
+    ),
+    (
+        "local response norm",
+        lambda mb, x: mb.local_response_norm(x=x, size=3, alpha=0.2, beta=0.6, k=1.5),
+        IMAGE,
+        lambda x: F.local_response_norm(x, 3, 0.2, 0.6, 1.5),
+    ),
+    (
+        "bilinear, corners aligned",
+        lambda mb, x: mb.upsample_bilinear(
+            x=x, scale_factor_height=2, scale_factor_width=3, align_corners=True
+        ),
+        IMAGE,
+        lambda x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear", align_corners=True),
+    ),
+    (
+        "bilinear, half pixels",
+        lambda mb, x: mb.upsample_bilinear(
+            x=x, scale_factor_height=2, scale_factor_width=3, align_corners=False
+        ),
+        IMAGE,
+        lambda x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear", align_corners=False),
+    ),
+    (
+        "nearest neighbours repeated",
+        lambda mb, x: mb.upsample_nearest_neighbor(
+            x=x, scale_factor_height=2, scale_factor_width=3
+        ),
+        IMAGE,
+        lambda x: F.interpolate(x, scale_factor=(2, 3), mode="nearest"),
+    ),
+    (
+        "nearest neighbours to a size",
+        lambda mb, x: mb.resize_nearest_neighbor(x=x, target_size_height=18, target_size_width=16),
+        IMAGE,
+        lambda x: F.interpolate(x, size=(18, 16), mode="nearest"),
+    ),
+    (
+        "bilinear to a smaller size",
+        lambda mb, x: mb.resize_bilinear(
+            x=x, target_size_height=5, target_size_width=5, sampling_mode="UNALIGN_CORNERS"
+        ),
+        IMAGE,
+        lambda x: F.interpolate(x, size=(5, 5), mode="bilinear", align_corners=False),
+    ),
+]
 
 
 @pytest.mark.parametrize(("build", "inputs", "oracle"),

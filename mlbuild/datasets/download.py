@@ -10,7 +10,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from mlbuild.toolchains.addresses import local_path, redact_address
 
 _CHUNK = 1 << 18
 _ATTEMPTS = 5  # in a row without a single new byte
+_PAUSE_SECONDS = 0.5  # doubled after each of them
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 Digests = dict[str, str]
 
@@ -38,7 +39,6 @@ def download(
     label: str,
     progress: Progress,
     transport: Transport,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Digests:
     """Fetches ``url`` into ``target``.
 
@@ -51,7 +51,6 @@ def download(
         label: what messages call it.
         progress: told of bytes.
         transport: opens connections.
-        sleep: waits between attempts.
 
     Returns:
         sha256 and md5 of the file.
@@ -63,7 +62,7 @@ def download(
     target.parent.mkdir(parents=True, exist_ok=True)
     wrong: tuple[str, str, str] | None = None
     for _ in range(2):
-        resumed = _fetch(url, part, label, progress, transport, sleep)
+        resumed = _fetch(url, part, label, progress, transport)
         digests = file_digests(part)
         wrong = _wrong(expected, digests)
         if wrong is None:
@@ -108,7 +107,6 @@ def _fetch(
     label: str,
     progress: Progress,
     transport: Transport,
-    sleep: Callable[[float], None],
 ) -> bool:
     """Completes ``part``; whether some of it came from an earlier connection."""
     local = local_path(url)
@@ -136,7 +134,7 @@ def _fetch(
         if failures >= _ATTEMPTS:
             raise DataError(_unreachable(label, url, reason))
         progress(float(_size(part)), None, f"{label}: {reason}, trying again")
-        sleep(0.5 * 2 ** (failures - 1))
+        time.sleep(_PAUSE_SECONDS * 2 ** (failures - 1))
 
 
 def _continue(url: str, part: Path, label: str, progress: Progress, transport: Transport) -> bool:

@@ -47,7 +47,7 @@ def nearby(names: Collection[str], glob: str) -> tuple[str, ...]:
             break
         folder = folder.rpartition("/")[0]
     close = difflib.get_close_matches(glob, below, n=_SHOWN, cutoff=0.3)
-    shown = [*close, *(n for n in below if n not in close)][:_SHOWN]
+    shown = sorted([*close, *(n for n in below if n not in close)][:_SHOWN])
     rest = len(below) - len(shown)
     return (*shown, f"and {rest} more") if rest else tuple(shown)
 

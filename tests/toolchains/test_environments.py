@@ -272,3 +272,11 @@ def test_offline_still_uses_what_is_on_this_machine(wheelhouse: Path, tmp_path: 
     spec = {"ours": ToolchainSpec("ours", MINOR, "r.txt")}
     python = Toolchains(tmp_path, spec, offline=True).ensure("ours", Heard())
     assert _run(python, "import tinypkg; print(tinypkg.version)") == "1.0"
+
+
+@pytest.mark.slow
+def test_the_torch_toolchain_of_this_machine_is_what_its_lock_says(tmp_path: Path) -> None:
+    toolchains = Toolchains(tmp_path, {})
+    if toolchains.python("torch") is None:
+        pytest.skip("it has not been made here")
+    assert toolchains.verify("torch") == ()

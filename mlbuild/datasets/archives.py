@@ -232,4 +232,5 @@ def _contents(archive: Path, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]
 
 
 def _is_tar(archive: Path) -> bool:
-    return not zipfile.is_zipfile(archive)
+    # By name: a tar that ends in a stored zip looks like a zip from behind.
+    return archive.suffix.lower() not in (".zip", ".whl")

@@ -88,10 +88,15 @@ def downloads(wanted: Entry) -> Iterator[Path]:
     """A folder for what arrives; after a failure it stays, so that a download is continued."""
     folder = wanted.folder.with_name(f"{wanted.folder.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-    yield folder
+    try:
+        yield folder
+    except BaseException:
+        for left in folder.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            elif ".part" not in left.suffixes:
+                left.unlink(missing_ok=True)  # complete, and yet of no use
+        raise
     shutil.rmtree(folder, ignore_errors=True)
 
 

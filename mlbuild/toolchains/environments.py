@@ -92,7 +92,8 @@ class Toolchains:
 
     def path(self, name: str) -> Path:
         """Where its environment is or would be."""
-        return self.folder / f"{name}-{self.digest(name)[:_DIGITS]}"
+        plain = re.sub(r"[^A-Za-z0-9_.+-]", "-", name).lstrip(".-") or "toolchain"
+        return self.folder / f"{plain}-{self.digest(name)[:_DIGITS]}"
 
     def python(self, name: str) -> Path | None:
         """Its interpreter, or None while it is not made."""

@@ -182,3 +182,22 @@ def test_a_damaged_zip_is_corrupt(tmp_path: Path) -> None:
     archive.write_bytes(data)
     with pytest.raises(DataError, match="it: the archive is corrupt"):
         _unpack(archive, tmp_path / "into")
+
+
+def test_a_tar_that_ends_in_a_zip_is_still_a_tar(tmp_path: Path) -> None:
+    inner = _zip(tmp_path / "inner.zip", lambda z: z.writestr("inside", "x")).read_bytes()
+    archive = _tar(tmp_path / "a.tar", _file("x.zip", inner), mode="w")
+    assert _unpack(archive, tmp_path / "into") == {"x.zip": inner}
+
+
+def test_a_full_disk_is_told_before_unpacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = _tar(tmp_path / "a.tar", _file("x", bytes(2_000_000)), mode="w")
+    usage = archives.shutil.disk_usage("/")._replace(free=1_000_000)
+    monkeypatch.setattr("mlbuild.datasets.archives.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(DataError) as caught:
+        _unpack(archive, tmp_path / "into")
+    assert caught.value.render() == (
+        "it: not enough space to unpack it\n  got: 1 MB free, 2 MB needed"
+    )

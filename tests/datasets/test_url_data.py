@@ -176,6 +176,7 @@ def test_an_unsafe_archive_leaves_nothing_in_the_cache(get, web, tmp_path: Path)
         get("url", web.url("a.tar.gz"), sha256=hashlib.sha256(data).hexdigest())
     assert not list(tmp_path.rglob("evil"))
     assert not list(get.cache.rglob("entry.json"))
+    assert not list(get.cache.rglob("a.tar.gz*"))
 
 
 def test_a_file_address_works_offline_and_a_web_address_does_not(get, web, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mlbuild.errors import ToolchainError, UsageError
 from mlbuild.records import ToolchainSpec
 from mlbuild.toolchains import Lock, Pin, Toolchains, environments
 from mlbuild.toolchains.inspection import inspect
+from mlbuild.toolchains.making import make
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -272,6 +273,40 @@ def test_offline_still_uses_what_is_on_this_machine(wheelhouse: Path, tmp_path: 
     spec = {"ours": ToolchainSpec("ours", MINOR, "r.txt")}
     python = Toolchains(tmp_path, spec, offline=True).ensure("ours", Heard())
     assert _run(python, "import tinypkg; print(tinypkg.version)") == "1.0"
+
+
+def test_what_is_not_as_pinned_after_installing_is_not_kept(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    lock = Lock("ours", MINOR, (Pin("tinypkg", "1.0"),), preload=("no_such_module",))
+    with pytest.raises(ToolchainError) as caught:
+        make(lock, tmp_path / "scratch", tmp_path / "final", offline=False, say=lambda _: None)
+    assert caught.value.render() == (
+        "toolchain 'ours': what was installed is not what its lock says\n"
+        "  got: module 'no_such_module' cannot be imported: "
+        "ModuleNotFoundError: No module named 'no_such_module'\n"
+        "  hint: `pip config list` shows which package index and constraints are in force"
+    )
+
+
+def test_an_index_that_is_down_never_shows_its_password(
+    wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    heard = Heard()
+    with pytest.raises(ToolchainError, match="its packages could not be installed") as caught:
+        _ours(tmp_path / "p", "absent==1.0").ensure("ours", heard)
+    assert "127.0.0.1:9" in caught.value.render()
+    assert "secret" not in caught.value.render() + str(heard.texts)
+
+
+def test_a_name_cannot_lead_out_of_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("tinypkg==1.0")
+    names = ["../../evil", "a b/c", "..."]
+    toolchains = Toolchains(tmp_path, {n: ToolchainSpec(n, MINOR, "r.txt") for n in names})
+    assert {toolchains.path(n).parent for n in names} == {toolchains.folder}
 
 
 @pytest.mark.slow

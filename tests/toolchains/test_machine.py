@@ -1,14 +1,17 @@
 """Finding interpreters, cache folders, and what the doctor says."""
 
+import errno
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from mlbuild.toolchains import Toolchains
+from mlbuild.toolchains import Toolchains, commands
 from mlbuild.toolchains.doctor import examine
-from mlbuild.toolchains.interpreters import installed, probe
+from mlbuild.toolchains.interpreters import find, installed, probe
+from mlbuild.toolchains.locking import exclusive, is_held
 from mlbuild.toolchains.places import cache_dir
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -81,3 +84,81 @@ def test_native_windows_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.M
     first = examine(toolchains, names=())[0]
     assert (first.state, first.text) == ("missing", "native Windows is not supported")
     assert first.remedy and "WSL" in first.remedy
+
+
+def test_a_python_that_is_missing_is_downloaded_by_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = probe(Path(sys._base_executable))  # type: ignore[attr-defined]
+    assert real is not None
+    program = tmp_path / "pythons" / f"cpython-{MINOR}.0-any" / "bin" / f"python{MINOR}"
+    uv = tmp_path / "uv"  # stands for the program, which would need the network
+    uv.write_text(f"""#!/bin/sh
+        test "$1 $2 $3" = "python install {MINOR}" || exit 1
+        mkdir -p '{program.parent}'
+        printf '#!/bin/sh\\nexec "{real.path}" "$@"\\n' > '{program}'
+        chmod +x '{program}'
+    """)
+    uv.chmod(0o755)
+    monkeypatch.setattr("mlbuild.toolchains.interpreters.installed", lambda minor: None)
+    monkeypatch.setattr("mlbuild.toolchains.interpreters.uv_binary", lambda: uv)
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "pythons"))
+    told: list[str] = []
+    assert find(MINOR, offline=False, say=told.append) == real
+    assert told == [f"downloading Python {MINOR}"]
+
+
+def test_a_silent_program_is_still_reported_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_HEARTBEAT_SECONDS", 0.05)
+    told: list[str] = []
+    argv = ["sh", "-c", "echo first; sleep 0.3; echo last >&2; exit 7"]
+    assert commands.run(argv, os.environ, told.append) == (7, ["first", "last"])
+    assert told[0] == "first" and told[-1] == "last" and "" in told
+
+
+def test_an_interrupt_ends_a_program_and_its_children(tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        (tmp_path / "child").write_text(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(["sh", "-c", "sleep 60 & echo $!; wait"], os.environ, interrupt)
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        if "Z" in Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]:
+            break
+        time.sleep(0.01)
+    assert time.monotonic() < deadline
+
+
+def test_a_lock_is_held_while_its_holder_lives(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "x.lock"
+    assert not is_held(path)
+    with exclusive(path, lambda _: None):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+def test_a_file_system_without_locks_is_worked_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("mlbuild.toolchains.locking.fcntl.flock", refuse)
+    with exclusive(tmp_path / "x.lock", lambda _: None):
+        assert not is_held(tmp_path / "x.lock")
+
+
+def test_the_doctor_tells_of_a_broken_configuration_and_a_locked_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.conf").write_text("nonsense")
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    toolchains = Toolchains(tmp_path, {}, cache=tmp_path / "cache")
+    found = {f.what: f for f in examine(toolchains, names=["torhc"])}
+    assert found["package index"].state == "missing"
+    assert found["cache folder"].text == f"{tmp_path / 'cache'} cannot be written: Not a directory"
+    assert found["toolchain torhc"].text.startswith("unknown toolchain 'torhc'")

@@ -111,7 +111,10 @@ class _Composer:
     def alias(self, event: Any) -> None:
         node = self.anchors.get(event.anchor)
         if node is None:
-            raise fatal(self.place(event), f"'*{event.anchor}' stands inside its own anchor")
+            message = f"there is no anchor '&{event.anchor}' before it"
+            if event.anchor in self.names:
+                message = f"'*{event.anchor}' stands inside its own anchor"
+            raise fatal(self.place(event), message)
         size = self.sizes.get(id(node), 1)
         self.grown += size
         if self.grown > MAX_GROWTH:

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import mlbuild
 from mlbuild.execute.environment import stage_environment
-from mlbuild.facts import Shelf
-from mlbuild.pipeline.command import render
-from mlbuild.plan import Planned
-from mlbuild.records import (
-    DatasetRef,
-    Input,
-    Json,
-    PathRef,
-    Progress,
-    ResolvedPipeline,
-    Source,
-    Stage,
-    Task,
-)
-from mlbuild.registry import Registry
-from mlbuild.store.project import Scratch
-from mlbuild.store.publish import slug
-from mlbuild.toolchains import Toolchains
+from mlbuild.records import Input, Json, Stage, Task
 
 JOB_VERSION = 1
-
-_COREML = Path(mlbuild.__file__).parent / "coreml"
-_RUNTIME = "mlbuild.coreml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,115 +162,3 @@ def _flat(values: Iterable[str | list[str]]) -> list[str]:
 
 def _seconds(stage: Stage) -> float | None:
     return None if stage.timeout_minutes is None else stage.timeout_minutes * 60
-
-
-def log_file(root: Path, pipeline: str, stage: str) -> Path:
-    """Where a stage's log lies. Two pipelines of a project may both have a `train`."""
-    return root / ".mlbuild" / "logs" / pipeline / f"{slug(stage)}.log"
-
-
-class TaskMaker:
-    """Builds the tasks of one pipeline; looks up what its stages share once."""
-
-    def __init__(
-        self,
-        pipeline: ResolvedPipeline,
-        shelf: Shelf,
-        kinds: Registry,
-        toolchains: Toolchains,
-        progress: Progress,
-        caller: Mapping[str, str] | None = None,
-    ) -> None:
-        """Reads nothing yet.
-
-        Args:
-            pipeline: whose stages will be attempted.
-            shelf: knows where datasets lie.
-            kinds: knows the code of kinds.
-            toolchains: makes the environments that are missing.
-            progress: told while a toolchain is made.
-            caller: the environment of whoever runs the build; by default this process's.
-        """
-        self._pipeline, self._shelf, self._kinds = pipeline, shelf, kinds
-        self._toolchains, self._progress = toolchains, progress
-        self._caller = os.environ if caller is None else caller
-        self._stages = {stage.name: stage for stage in pipeline.stages}
-        self._interpreters: dict[str, Interpreter] = {}
-
-    def make(self, planned: Planned, scratch: Scratch, attempt: int) -> Task:
-        """The task of one attempt.
-
-        Raises:
-            MlbuildError: a secret is not set, or a toolchain or dataset could not be had.
-        """
-        stage, caller = planned.stage, self._caller
-        places = self._places(planned, scratch)
-        interpreter = None if stage.toolchain is None else self._interpreter(stage.toolchain)
-        if stage.kind is None:
-            command = self._command(stage, places, scratch)
-            return command_task(stage, places, command, caller, interpreter, attempt)
-        program = self._program(stage.kind)
-        assert interpreter is not None  # every kind names its toolchain
-        strict = self._pipeline.strict
-        return job_task(stage, places, program, interpreter, caller, strict, attempt)
-
-    def log_of(self, stage: Stage) -> Path:
-        """Where the stage's log lies."""
-        return log_file(self._pipeline.root, self._pipeline.name, stage.name)
-
-    def _places(self, planned: Planned, scratch: Scratch) -> Places:
-        stage, root = planned.stage, self._pipeline.root
-        inputs: dict[str, Path | tuple[Path, ...]] = {}
-        for item in planned.inputs or stage.inputs:
-            paths = tuple(self._path(source) for source in item.sources)
-            inputs[item.role] = paths if item.many else paths[0]
-        artifacts = {o.name: scratch.outputs[o.name] for o in stage.outputs if o.role == "artifact"}
-        plots = scratch.plots if any(o.role == "plots" for o in stage.outputs) else None
-        log = self.log_of(stage)
-        return Places(root, log, inputs, artifacts, scratch.tmp, scratch.metrics, plots)
-
-    def _path(self, source: Source) -> Path:
-        root = self._pipeline.root
-        if isinstance(source, DatasetRef):
-            return self._shelf.path(source.name)
-        if isinstance(source, PathRef):
-            return root / source.path
-        return root / self._stages[source.stage].output(source.output).path
-
-    def _command(self, stage: Stage, places: Places, scratch: Scratch) -> str:
-        # Relative where possible, so that a command's output cannot depend on the checkout's place.
-        inputs = {
-            role: [self._short(p) for p in value]
-            if isinstance(value, tuple)
-            else self._short(value)
-            for role, value in places.inputs.items()
-        }
-        outputs = {name: self._short(path) for name, path in scratch.outputs.items()}
-        return render(stage.command or "", inputs, outputs)
-
-    def _short(self, path: Path) -> str:
-        root = self._pipeline.root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-    def _program(self, kind: str) -> Program:
-        loaded = self._kinds.get(kind)
-        coreml = _COREML if loaded.kind.uses_coreml else None
-        return Program(loaded.stages_root, loaded.folder, coreml=coreml, fresh=loaded.kind.fresh)
-
-    def _interpreter(self, name: str) -> Interpreter:
-        if name not in self._interpreters:
-            python = self._toolchains.ensure(name, self._progress)
-            preload = self._toolchains.lock(name).preload
-            if preload and self._needs_runtime(name):
-                preload = (*preload, _RUNTIME)
-            self._interpreters[name] = Interpreter(python, preload)
-        return self._interpreters[name]
-
-    def _needs_runtime(self, toolchain: str) -> bool:
-        """Whether any stage of the toolchain runs Core ML models: one server serves them all."""
-        return any(
-            stage.kind is not None
-            and stage.toolchain == toolchain
-            and self._kinds.get(stage.kind).kind.uses_coreml
-            for stage in self._pipeline.stages
-        )

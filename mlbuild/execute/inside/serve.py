@@ -21,12 +21,10 @@ import sys
 import tempfile
 from typing import Any
 
-from .kinds import offer_runtime
 from .main import read_job, run_and_exit
 from .trace import headline, stage_traceback
 
 _PR_SET_PDEATHSIG = 1
-_RUNTIME = "mlbuild.coreml"
 
 
 def serve(descriptor: int, preload: list[str]) -> None:
@@ -64,9 +62,6 @@ def die_with_parent(number: int, parent: int) -> None:
 
 
 def _preload(modules: list[str]) -> dict[str, Any] | None:
-    if _RUNTIME in modules:
-        here = os.path.dirname(os.path.abspath(__file__))
-        offer_runtime(os.path.join(os.path.dirname(os.path.dirname(here)), "coreml"))
     for name in modules:
         try:
             importlib.import_module(name)
@@ -140,8 +135,6 @@ class _Server:
         os.environ.update(content["env"])
         os.chdir(content["cwd"])
         tempfile.tempdir = None  # an import may have settled it for the server
-        if not content["job"].get("coreml"):
-            offer_runtime(None)
         run_and_exit(content["job"], events)
 
     def _reap(self) -> None:

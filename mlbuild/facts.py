@@ -111,14 +111,7 @@ class Shelf:
 
     def _fetched(self, dataset: Dataset) -> Path:
         known = self._known(dataset)
-        fetched = datasets.fetch(
-            dataset,
-            root=self._pipeline.root,
-            cache=self._cache,
-            offline=self._offline,
-            progress=self._progress,
-            frozen=known["source"] if known else None,
-        )
+        fetched = self._get(dataset, known["source"] if known else None)
         found = self._store.digests.of(fetched.path)
         if found is None:
             raise DataError(Problem(f"dataset '{dataset.name}': nothing at {fetched.path}"))
@@ -143,15 +136,21 @@ class Shelf:
         return fetched.path
 
     def _in_place(self, dataset: Dataset) -> Path:
-        path = self._pipeline.root / Path(dataset.location).expanduser()
-        if not path.exists() and self._pull and not self._offline:
+        """A dataset in the project or elsewhere on disk; pulled where DVC tracks it."""
+        try:
+            return self._get(dataset, None).path
+        except datasets.MissingPathData:
+            if not self._pull or self._offline:
+                raise
             self._store.pull_dataset(dataset.location)
-        if not path.exists():
-            raise DataError(
-                Problem(
-                    f"dataset '{dataset.name}': there is nothing at {dataset.location}",
-                    dataset.place,
-                    hint="put the data there, name another place, or fetch it with 'dvc pull'",
-                )
-            )
-        return path
+        return self._get(dataset, None).path
+
+    def _get(self, dataset: Dataset, frozen: Mapping[str, Json] | None) -> datasets.Fetched:
+        return datasets.fetch(
+            dataset,
+            root=self._pipeline.root,
+            cache=self._cache,
+            offline=self._offline,
+            progress=self._progress,
+            frozen=frozen,
+        )

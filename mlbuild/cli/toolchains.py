@@ -39,7 +39,8 @@ def command(
     else:
         toolchains = Toolchains(project_root(Path.cwd() / "pipeline.yaml"), {})
     for name in remove:
-        click.echo(f"{name}: " + ("removed" if toolchains.remove(name) else "was not there"))
+        freed = toolchains.remove(name)
+        click.echo(f"{name}: " + (f"removed, {words.size(freed)}" if freed else "was not there"))
     for name in make:
         with told_on(plain_console(stderr=True), name) as progress:
             click.echo(f"{name}: {toolchains.ensure(name, progress)}")

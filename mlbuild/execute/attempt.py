@@ -40,6 +40,7 @@ class Attempt:
     exit_watch: int | None = None  # a pidfd
     channel: Channel | None = None  # events of the worker
     output: int | None = None  # what it prints, where secrets must be masked
+    greeted: bool = False  # the worker has begun
     told: Mapping[str, Json] | None = None  # "done" or "error"
     stopped: Failure | None = None  # why the engine ends it
     kill_at: float | None = None
@@ -96,7 +97,7 @@ class Attempt:
         if self.task.argv is not None:
             return self.stopped or failures.command_ended(code)
         if self.told is None:
-            return self.stopped or failures.worker_ended(code)
+            return self.stopped or failures.worker_ended(code, self.greeted)
         if self.told["event"] == "done":
             return None
         return self.stopped or _told_failure(self.told)
@@ -112,11 +113,12 @@ class Attempt:
                 case "log":
                     return Logged(name, hide(str(message["text"])))
                 case "undeclared":
-                    return Undeclared(name, str(message["path"]))
+                    return Undeclared(name, hide(str(message["path"])))
                 case "done" | "error":
                     self.told = message
-                case "pid" if self.group is None and int(message["pid"]) > 1:
-                    self.group = int(message["pid"])
+                case "pid" if not self.greeted:
+                    self.greeted = True
+                    self.group = self.group or int(message["pid"])
         except (KeyError, TypeError, ValueError):
             return None  # a stage found the pipe and wrote to it
         return None
@@ -155,6 +157,8 @@ def group_lives(group: int) -> bool:
         os.killpg(group, 0)
     except OSError:
         return False
+    if not Path("/proc/self/stat").exists():  # macOS
+        return True
     # Orphans that have ended may stay zombies for long: few containers have a real init.
     return any(_runs_in(status, group) for status in Path("/proc").glob("[0-9]*/stat"))
 

@@ -51,10 +51,12 @@ def command_ended(code: int) -> Failure | None:
     return Failure(f"the command ended with exit code {code} ({name})", hint)
 
 
-def worker_ended(code: int) -> Failure:
-    """A worker ended without having told how its job went."""
+def worker_ended(code: int, began: bool) -> Failure:
+    """A worker ended without having told how its job went, or before it had begun."""
     if code < 0:
         return _signalled(-code, "the stage's process")
+    if not began:
+        return Failure(f"the stage's Python did not start (exit code {code})", _VERIFY)
     return Failure(
         f"the stage's process ended with exit code {code} before run(job) returned",
         hint="does it, or a library, call os._exit?",
@@ -76,7 +78,9 @@ def import_failed(message: str, traceback: str) -> Failure:
 
 def import_died(modules: tuple[str, ...], code: int) -> Failure:
     """The process ended while the modules of its toolchain were imported."""
-    what = ", ".join(modules) or "nothing"
+    if not modules:
+        return Failure(f"the stage's Python did not start ({_how(code)})", _VERIFY)
+    what = ", ".join(modules)
     return Failure(f"importing {what} ended the process ({_how(code)})", _VERIFY)
 
 

@@ -35,7 +35,8 @@ class Guardian:
     def begins(self, group: int) -> None:
         """A process group that must not outlive the engine."""
         if self._process is None:
-            self._start()
+            with suppress(OSError):  # no more processes: the stage itself is told so, if it is
+                self._start()
         self._tell(f"+ {group}\n")
 
     def ends(self, group: int) -> None:
@@ -55,18 +56,24 @@ class Guardian:
         self._process, self._pipe = None, -1
 
     def _start(self) -> None:
-        reading, self._pipe = os.pipe()
-        os.set_blocking(self._pipe, False)
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT],
-            stdin=reading,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={},
-            start_new_session=True,  # Ctrl-C is for the engine
-        )
-        os.close(reading)
+        reading, writing = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT],
+                stdin=reading,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={},
+                start_new_session=True,  # Ctrl-C is for the engine
+            )
+        except OSError:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        os.set_blocking(writing, False)
+        self._pipe = writing
 
     def _tell(self, line: str) -> None:
         with suppress(OSError):  # somebody killed it: stages still run, and still end normally

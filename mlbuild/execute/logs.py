@@ -59,8 +59,8 @@ class Log:
         self._put(self._mask.feed(data))
 
     def hide(self, text: str) -> str:
-        """The text without secrets."""
-        return self._mask.text(text)
+        """The text as it may be shown: without secrets, and without halves of characters."""
+        return self._mask.text(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def finish(self) -> None:
         """Writes what was held back and closes the file."""

@@ -13,6 +13,8 @@ from mlbuild.records import Input, Json, Stage, Task
 
 JOB_VERSION = 1
 
+_UNFORKABLE = frozenset({"tensorflow", "turicreate", "jax"})  # their threads do not survive it
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -99,7 +101,12 @@ def job_task(
     environment = stage_environment(stage, caller, interpreter.python, worker=True)
     # A fork server has imported its modules before a stage's own environment could be applied,
     # and CUDA does not survive a fork.
-    own_process = program.fresh or bool(stage.env or stage.secrets) or stage.resources.gpu > 0
+    own_process = (
+        program.fresh
+        or bool(stage.env or stage.secrets)
+        or stage.resources.gpu > 0
+        or not _UNFORKABLE.isdisjoint(interpreter.preload)
+    )
     return Task(
         stage=stage.name,
         cwd=places.root,

@@ -252,6 +252,35 @@ def test_a_python_that_is_not_there_is_a_failure(work: Any, run: Any, fresh: boo
     )
 
 
+def test_a_python_that_does_not_start_is_a_failure(work: Any, run: Any, fresh: bool) -> None:
+    body(work, WRITE)
+    broken = work.root / "python"
+    broken.write_text("#!/bin/sh\necho no libpython >&2\nexit 127\n")
+    broken.chmod(0o755)
+    failure = finished(run(work.task(work.job(), broken, fresh=fresh))).failure
+    assert failure.message == "the stage's Python did not start (exit code 127)"
+    assert failure.hint == "the toolchain may be damaged: `mlbuild toolchains verify` tells"
+    assert failure.tail == ("no libpython",)
+
+
+def test_a_closed_standard_error_hides_no_failure(
+    work: Any, run: Any, python: Path, fresh: bool
+) -> None:
+    body(work, "import sys; sys.stdout.close(); sys.stderr.close()", "raise KeyError('lost')")
+    failure = finished(run(work.task(work.job(), python, fresh=fresh))).failure
+    assert failure.message == "KeyError: 'lost'"
+
+
+def test_a_name_that_is_no_text_can_be_shown(work: Any, run: Any, python: Path) -> None:
+    name = work.root / os.fsdecode(b"odd\xff.csv")
+    name.write_text("1")
+    body(work, "import os", f"open({os.fsencode(name)!r}).close()", WRITE)
+    events = run(work.task(work.job(), python))
+    assert [e for e in events if isinstance(e, Undeclared)] == [
+        Undeclared("thing", "odd\\udcff.csv")
+    ]
+
+
 def test_secrets_of_a_job_are_masked_everywhere(work: Any, run: Any, python: Path) -> None:
     body(work, "job.log('t0ken')", "job.progress(1, 1, 't0ken')", "job.fail('t0ken', 't0ken')")
     events = run(work.task(work.job(), python, masked=("t0ken",)))

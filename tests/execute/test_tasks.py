@@ -108,6 +108,11 @@ def test_what_cannot_be_forked_gets_a_process_of_its_own(
     assert job_task(stage, places, replace(program, fresh=fresh_kind), HERE, CALLER).fresh
 
 
+def test_a_toolchain_of_threads_is_not_forked(places: Places, program: Program) -> None:
+    there = Interpreter(HERE.python, ("numpy", "tensorflow"))
+    assert job_task(STAGE, places, program, there, CALLER).fresh
+
+
 def test_a_task_runs(work: Any, run: Any, places: Places, program: Program) -> None:
     assert finished(run(job_task(STAGE, places, program, HERE, CALLER))).failure is None
     assert (work.scratch / "thing" / "model.txt").read_text() == "hello"

@@ -221,6 +221,12 @@ def test_running_out_of_memory_is_told_with_a_hint(do: Any) -> None:
     assert event["hint"].startswith("it ran out of memory")
 
 
+def test_a_full_disk_is_told_with_a_hint(do: Any) -> None:
+    event = do("raise OSError(28, 'No space left on device')")[-1]
+    assert event["message"] == "OSError: [Errno 28] No space left on device"
+    assert event["hint"] == ("the disk is full: `mlbuild gc` frees what no pipeline needs any more")
+
+
 def test_an_output_that_was_not_written_is_a_failure(do: Any) -> None:
     event = do("pass")[-1]
     assert event["message"] == "output 'model' was not written"
@@ -281,6 +287,14 @@ class TestUndeclared:
         body = f"open({str(work.root / 'link.txt')!r}).close()\n"
         events = do(body + WRITE, declared=[str(work.root / "real.txt")])
         assert events == [{"event": "done"}]
+
+    def test_a_project_behind_a_link_is_watched(self, work: Any, do: Any, tmp_path: Path) -> None:
+        (work.root / "extra.csv").write_text("1")
+        (tmp_path / "link").symlink_to(work.root)
+        body = f"open({str(work.root / 'extra.csv')!r}).close()\n"
+        body += f"open({str(tmp_path / 'link' / 'extra.csv')!r}).close()\n"
+        events = do(body + WRITE, root=str(tmp_path / "link"))
+        assert events == [{"event": "undeclared", "path": "extra.csv"}, {"event": "done"}]
 
     def test_strict_makes_it_an_error(self, work: Any, do: Any) -> None:
         (work.root / "extra.csv").write_text("1")

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict  # noqa: UP035 - evaluated, on 3.8 too
@@ -71,7 +72,8 @@ class Job:
 
     def log(self, text: str) -> None:
         """A line for the log, and for the screen of a user who asked for more."""
-        sys.stdout.write(f"{text}\n")
+        with suppress(OSError):  # a log that has no room is no reason to fail
+            sys.stdout.write(f"{text}\n")
         self._emit({"event": "log", "text": str(text)[:2000]})
 
     def metric(self, name: str, value: Any, n: int | None = None) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from .job import Event
@@ -69,8 +70,8 @@ class Channel:
         """Sends one event; an engine that is gone, or a pipe that the stage closed, is no error."""
         if event["event"] == "error":
             _flush()
-            sys.stderr.write(event["traceback"] or f"error: {event['message']}")
-            sys.stderr.write("\n")
+            with suppress(OSError, ValueError):  # the disk is full, or the stage closed it
+                sys.stderr.write((event["traceback"] or f"error: {event['message']}") + "\n")
         if self._descriptor is None:
             if event["event"] not in ("log", "pid"):
                 sys.stdout.write(json.dumps({k: v for k, v in event.items() if k != "traceback"}))
@@ -87,7 +88,8 @@ class Channel:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(OSError, ValueError):
             stream.flush()
-        except (OSError, ValueError):  # the disk is full, or the stage closed it
-            continue
+    native = sys.modules.get("ctypes")  # no native library prints that Python did not load
+    if native is not None:
+        native.CDLL(None).fflush(None)

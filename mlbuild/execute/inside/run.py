@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,11 +28,8 @@ def run_job(job: dict[str, Any], emit: Emit) -> bool:
     except SystemExit as error:
         message = f"the stage called sys.exit({error.code!r})"
         emit(_error("exception", message, traceback=stage_traceback(error)))
-    except MemoryError as error:
-        hint = "it ran out of memory: give it less to do at once, or run fewer stages with -j"
-        emit(_error("exception", headline(error), hint, stage_traceback(error)))
     except BaseException as error:  # whatever a stage raises is told, nothing is swallowed
-        emit(_error("exception", headline(error), traceback=stage_traceback(error)))
+        emit(_error("exception", headline(error), _hint(error), stage_traceback(error)))
     else:
         emit({"event": "done"})
         return True
@@ -63,6 +61,14 @@ def _refuse_undeclared(watch: Watch) -> None:
             + (f" and {more} more" if more > 0 else ""),
             hint="declare them under inputs: of the stage, or drop strict: true",
         )
+
+
+def _hint(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return "it ran out of memory: give it less to do at once, or run fewer stages with -j"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: `mlbuild gc` frees what no pipeline needs any more"
+    return None
 
 
 def _error(kind: str, message: str, hint: str | None = None, traceback: str | None = None) -> Event:

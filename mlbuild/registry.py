@@ -216,7 +216,8 @@ def _spec_error(spec_file: Path, error: Exception) -> PipelineError:
     except (OSError, IndexError):
         text = None
     column = len(text) - len(text.lstrip()) + 1 if text else 1
-    message = f"the spec cannot be read: {type(error).__name__}: {error}"
+    what = error.msg if isinstance(error, SyntaxError) else error
+    message = f"the spec cannot be read: {type(error).__name__}: {what}"
     return PipelineError(Problem(message, Place(file, line, column, text)))
 
 

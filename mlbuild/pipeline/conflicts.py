@@ -37,7 +37,7 @@ def check_made(made: Iterable[Made], problems: Problems) -> dict[str, Made]:
     by_path: dict[str, Made] = {}
     for item in made:
         other = by_path.setdefault(item.path, item)
-        if other is not item:
+        if other is not item and not problems.has(item.node):
             message = f"{item.where} and {other.where} both write '{item.path}'"
             problems.add(item.node, message, hint="give each its own path")
     for item in by_path.values():
@@ -86,15 +86,23 @@ def _note_made(one: Read, maker: Made, problems: Problems) -> None:
         problems.add(one.node, message, hint=f"name it as {maker.output}")
 
 
-def _note_missing(one: Read, path: str, root: Path, problems: Problems) -> None:
-    whole = (root / path).parent
-    try:
-        beside = [p.name for p in sorted(whole.iterdir())[:1000]]
-    except OSError:
-        beside = []
+def _nearest_path(path: Path) -> Path | None:
+    """The path with its first missing part put right, if something close lies there."""
+    for part in (*reversed(path.parents), path):
+        if part.exists():
+            continue
+        try:
+            beside = [p.name for p in sorted(part.parent.iterdir())[:1000]]
+        except OSError:
+            return None
+        close = nearest(part.name, beside)
+        return part.parent / close / path.relative_to(part) if close else None
+    return None
 
-    close = nearest((root / path).name, beside)
-    hint = f"did you mean '{close}'?" if close else None
+
+def _note_missing(one: Read, path: str, root: Path, problems: Problems) -> None:
+    close = _nearest_path(root / path)
+    hint = f"did you mean '{project_path(str(close), root)}'?" if close else None
     if hint is None and not Path(path).is_absolute():
         hint = f"paths are relative to the project root, {root}"
     problems.add(one.node, f"{one.what}: there is nothing at '{path}'", hint=hint)

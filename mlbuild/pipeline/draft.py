@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlbuild.errors import PipelineError
+from mlbuild.errors import PipelineError, nearest
 from mlbuild.pipeline import fields, keys
 from mlbuild.pipeline.kinds import Kinds, LoadedKind
 from mlbuild.pipeline.matrix import Combo, Matrix, read_matrix
@@ -128,8 +128,9 @@ class _Reader:
             problems.add(run.key, f"{draft.where} has 'uses' and 'run'; it can have one of them")
             return
         if uses is None and run is None:
-            allowed = () if "use" in node.entries else ("uses", "run")
-            problems.add(draft.key, f"{draft.where} has neither 'uses' nor 'run'", allowed=allowed)
+            strange = [name for name in node.entries if name not in keys.STAGE]
+            if not any(nearest(name[:60], ("uses", "run")) for name in strange[:20]):
+                problems.add(draft.key, f"{draft.where} has neither 'uses' nor 'run'")
             return
         wrong = keys.RUN_ONLY if uses is not None else keys.USES_ONLY
         for name in wrong:

@@ -93,7 +93,7 @@ def number(
     ]
     rule = " and ".join(limit for limit in limits if limit)
     noun = "a whole number" if whole else "a number"
-    problems.add(node, f"{what} is {noun}{' of ' if rule else ''}{rule}", got=told(value))
+    problems.add(node, f"{what} is {noun}{', ' if rule else ''}{rule}", got=told(value))
     return None
 
 

@@ -58,7 +58,7 @@ def declared(name: str, metrics: Metrics) -> Any:
 def _on_fail(node: Node, scope: Scope) -> bool:
     value = fill(node, scope)
     if value is not UNKNOWN and value not in keys.ON_FAIL:
-        message = f"{scope.where}: 'on_fail' has another value"
+        message = f"{scope.where}: 'on_fail' has no such value"
         word = value if isinstance(value, str) else None
         scope.problems.add(node, message, got=fields.told(value), allowed=keys.ON_FAIL, word=word)
     return bool(value == "exclude")
@@ -76,7 +76,9 @@ def _gate(name: str, key: Scalar, node: Node, metric: Any, scope: Scope) -> Gate
         for limit, _, value in node.pairs()
         if limit in ("min", "max", "min_lower")
     }
-    if not any(limit in node.entries for limit in ("min", "max", "min_lower", "max_drop")):
+    if not any(entry in keys.GATE and entry != "first" for entry in node.entries) and all(
+        entry in keys.GATE for entry in node.entries
+    ):
         allowed = ("min", "max", "min_lower", "max_drop")
         problems.add(key, f"{where} sets no limit", allowed=allowed)
     if "min_lower" in limits and metric is not None and not metric.share:
@@ -104,7 +106,7 @@ def _max_drop(node: Node | None, where: str, scope: Scope) -> tuple[float | None
     at = node.entries["against"].value
     against: Json = fill(at, scope)
     if against is not UNKNOWN and against != "release":
-        message = f"{what}: 'against' has another value"
+        message = f"{what}: 'against' has no such value"
         word = against if isinstance(against, str) else None
         got = fields.told(against)
         scope.problems.add(at, message, got=got, allowed=("release",), word=word)

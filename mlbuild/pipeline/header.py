@@ -87,6 +87,6 @@ def with_ledger(root: Mapped, problems: Problems) -> bool:
     value = node.value if isinstance(node, Scalar) else None
     if value not in ("dvc", "none"):
         word = value if isinstance(value, str) else None
-        message = "'ledger' has another value"
+        message = "'ledger' has no such value"
         problems.add(node, message, got=node.what, allowed=("dvc", "none"), word=word)
     return value != "none"

@@ -35,6 +35,7 @@ class Problems:
 
     def __init__(self) -> None:
         self._noted: dict[tuple[object, ...], _Noted] = {}
+        self._nodes: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._noted)
@@ -53,8 +54,13 @@ class Problems:
 
         The same problem at the same place counts once: variants share the text they come from.
         """
+        self._nodes.add(id(node))
         noted = _Noted(message, node, got, tuple(allowed), hint, word)
         self._noted.setdefault((*noted.order, message, got), noted)
+
+    def has(self, node: Node) -> bool:
+        """Whether something is wrong at the node: what follows from it need not be told."""
+        return id(node) in self._nodes
 
     def unknown(self, node: Node, what: str, word: str, allowed: Iterable[str]) -> None:
         """Notes a name that is not one of ``allowed``."""

@@ -48,7 +48,7 @@ def _dataset(name: str, key: Scalar, node: Node, scope: Scope, root: Path) -> Da
     fields.check_keys(problems, node, (scheme, *keys.SCHEMES[scheme]), where)
     values: dict[str, Json] = {}
     for option, _, value in node.pairs():
-        if option in keys.DATASET:
+        if option in (scheme, *keys.SCHEMES[scheme]):
             filled = fill(value, scope)
             if filled is UNKNOWN:
                 return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlbuild.pipeline.fields import told
 from mlbuild.pipeline.nodes import Entry, Mapped, Node, Sequence, shorten
 from mlbuild.pipeline.problems import Problems
+from mlbuild.pipeline.substitute import uses_matrix
 from mlbuild.records import Json
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def settle(
     node: Node,
     where: str,
     problems: Problems,
-    note: str = "",
+    variant: str = "",
 ) -> dict[str, Json]:
     """The parameters with their defaults, JSON-able; what is wrong is noted at its place.
 
     ``given`` are the plain values of ``with``, ``node`` is its map or what stands for it where
-    there is none; ``note`` is told behind a wrong value: the variant that it depends on.
+    there is none; ``variant`` is told with a wrong value that depends on it.
     """
     from pydantic import ValidationError  # lazy: a pipeline of commands does not need it
 
@@ -40,12 +41,12 @@ def settle(
         return dumped
     except ValidationError as error:
         for found in error.errors(include_url=False):
-            _note(found, model, node, where, problems, note)
+            _note(found, model, node, where, problems, variant)
         return {}
 
 
 def _note(
-    found: Any, model: type[Params], node: Node, where: str, problems: Problems, note: str
+    found: Any, model: type[Params], node: Node, where: str, problems: Problems, variant: str
 ) -> None:
     names = _names(found["loc"], node)
     at, key = _locate(node, names)
@@ -62,7 +63,9 @@ def _note(
         return
     allowed, rule = _rule(found)
     value = found["input"]
-    got = None if isinstance(value, Mapping) and not names else told(value) + note
+    got = None if isinstance(value, Mapping) and not names else told(value)
+    if got and variant and uses_matrix(at):
+        got += f" in {variant}"
     word = value if isinstance(value, str) else None
     hint = _help(model, names)
     message = f"{where}: parameter '{shown}' {rule}" if names else f"{where}: {rule}"
@@ -119,7 +122,7 @@ def _rule(found: Any) -> tuple[list[str], str]:
     if found["type"] in ("literal_error", "enum"):
         expected = str(found["ctx"]["expected"])
         names = [one or other for one, other in _QUOTED.findall(expected)]
-        return [name for name in names if name != "or"], "has another value"
+        return [name for name in names if name != "or"], "has no such value"
     if found["type"] == "value_error":
         return [], f"is wrong: {message.removeprefix('Value error, ')}"
     message = re.sub(r"^Input should( be)?( a)? valid ", "should be a ", message)

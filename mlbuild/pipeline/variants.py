@@ -18,7 +18,7 @@ from mlbuild.pipeline.paths import project_path
 from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.references import PerVariant, Reference, ToDataset, ToPath, ToStage, parse
 from mlbuild.pipeline.settings import settle
-from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill, fill_text, uses_matrix
+from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill, fill_text
 from mlbuild.pipeline.wiring import Targets, matrix_text
 from mlbuild.records import (
     Axes,
@@ -94,12 +94,10 @@ class Builder:
         given = fill(node, scope) if node is not None else {}
         if given is UNKNOWN:
             return {}
-        note = ""
-        if axes and node is not None and uses_matrix(node):
-            note = f" in {variant_name(draft.name, axes)}"
+        variant = variant_name(draft.name, axes) if axes else ""
         anchor = node if node is not None else draft.key
         model = draft.loaded.kind.params
-        return settle(model, given, anchor, scope.where, self.problems, note)
+        return settle(model, given, anchor, scope.where, self.problems, variant)
 
     def input(self, wire: Wire, combo: Combo, scope: Scope) -> Input:
         where = f"{scope.where}: input '{wire.role}'"

@@ -272,6 +272,8 @@ class Targets:
         return picks
 
     def _note_none(self, link: ToStage, picks: Mapping[str, str], where: str) -> None:
+        if self.problems.has(link.node):
+            return
         shown = ",".join(f"{axis}={value}" for axis, value in picks.items())
         message = f"{where}: stage '{link.stage}' has no variant [{shown}]"
         names = _names(self.drafts[link.stage])

@@ -226,7 +226,8 @@ def _row(title: str, name: str, fact: Mapping[str, Json]) -> tuple[str, str, str
     """Name, what it is, help."""
     if title == "inputs":
         notes = [w for w in ("many", "optional") if fact[w]]
-        return name, " ".join([fact["type"], *(f"({n})" for n in notes)]), fact["help"]
+        suffix = f" ({', '.join(notes)})" if notes else ""
+        return name, fact["type"] + suffix, fact["help"]
     if title == "outputs":
         return name, f"{fact['type']}, {fact['file']}", fact["help"]
     if title == "metrics":
@@ -247,7 +248,7 @@ def _default(value: Json) -> str:
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:
     name_width = min(28, max(len(name) for name, _, _ in rows))
-    what_width = max((len(what) for _, what, _ in rows if len(what) <= 40), default=0)
+    what_width = max((len(what) for _, what, _ in rows if len(what) <= 48), default=0)
     lines = []
     for name, what, text in rows:
         line = f"  {name:{name_width}}  {what:{what_width}}"

@@ -170,9 +170,7 @@ def test_every_node_knows_its_place(tmp_path: Path) -> None:
         ),
         (
             b"a: &x [*x]\n",
-            "p.yaml:1:8: '*x' stands inside its own anchor\n"
-            "   1 | a: &x [*x]\n"
-            "     |        ^",
+            "p.yaml:1:8: '*x' stands inside its own anchor\n   1 | a: &x [*x]\n     |        ^",
         ),
         (
             b"? [1, 2]\n: 3\n",
@@ -180,9 +178,7 @@ def test_every_node_knows_its_place(tmp_path: Path) -> None:
         ),
         (
             b"a: *nowhere\n",
-            "p.yaml:1:4: there is no anchor '&nowhere' before it\n"
-            "   1 | a: *nowhere\n"
-            "     |    ^",
+            "p.yaml:1:4: there is no anchor '&nowhere' before it\n   1 | a: *nowhere\n     |    ^",
         ),
     ],
 )
@@ -284,7 +280,9 @@ def test_what_yaml_writes_is_read_back(tree: object, flow: bool) -> None:
     assert found == {"root": tree}
 
 
-@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "ignore")))
+@given(
+    data=st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "ignore"))
+)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_ends_in_a_traceback(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "p.yaml"
@@ -292,7 +290,7 @@ def test_no_text_ends_in_a_traceback(tmp_path: Path, data: bytes) -> None:
     try:
         load(file)
     except PipelineError as error:
-        assert error.render()  # noqa: PT017
+        assert error.render()
 
 
 @pytest.mark.parametrize("mark", [".git", ".dvc", "pyproject.toml"])

@@ -98,7 +98,10 @@ def test_shared_axes_pair_and_different_axes_multiply(project) -> None:
         """
         stages:
           a: {run: a, matrix: {x: [1, 2]}, outputs: {o: "out/a${{ matrix.x }}"}}
-          b: {run: b, matrix: {x: [1, 2], y: [u, v]}, outputs: {o: "out/b${{ matrix.x }}${{ matrix.y }}"}}
+          b:
+            run: b
+            matrix: {x: [1, 2], y: [u, v]}
+            outputs: {o: "out/b${{ matrix.x }}${{ matrix.y }}"}
           c:
             run: c
             matrix: {z: [true]}
@@ -194,7 +197,11 @@ def test_needs_pairs_shared_axes_and_otherwise_means_all(project) -> None:
 
 def test_a_whole_substitution_keeps_its_type_at_every_depth(project) -> None:
     text = """
-params: {bits: 6, rules: [{layers: a}], deep: {rate: 0.5}, both: "${{ params.bits }}-${{ params.deep.rate }}"}
+params:
+  both: "${{ params.bits }}-${{ params.deep.rate }}"
+  bits: 6
+  rules: [{layers: a}]
+  deep: {rate: 0.5}
 stages:
   train:
     uses: make/net
@@ -295,7 +302,10 @@ def test_all_other_keys_of_a_stage(project) -> None:
             outputs: {x: {path: out/x, type: Page, cache: false}}
             metrics: out/m.json
             plots: out/p
-            gates: {loss: {max: 2}, score: {min: 1, max_drop: {value: 0.1, against: release}, first: {min: 0}}, on_fail: exclude}
+            gates:
+              loss: {max: 2}
+              score: {min: 1, max_drop: {value: 0.1, against: release}, first: {min: 0}}
+              on_fail: exclude
             timeout_minutes: 1.5
             retries: 2
             secrets: [TOKEN]
@@ -320,7 +330,9 @@ def test_all_other_keys_of_a_stage(project) -> None:
 
 
 def test_families_of_metrics_may_be_gated(project) -> None:
-    stages = project.stages(NET.replace("./data}", "./data}\n    gates: {recall.cat: {min_lower: 0.5}}"))
+    stages = project.stages(
+        NET.replace("./data}", "./data}\n    gates: {recall.cat: {min_lower: 0.5}}")
+    )
     assert stages["train"].gates == (Gate("recall.cat", min_lower=0.5),)
 
 

@@ -117,6 +117,14 @@ class Objects:
                 if got != md5:
                     raise DataError(f"{path} changed while it was stored", hint="run again")
 
+    def put_tree(self, path: Path, md5: str, listing: dict[str, str]) -> None:
+        """Puts a file or folder whose digests are known."""
+        if not md5.endswith(".dir"):
+            self.put_listed([(path, md5)])
+            return
+        self.put_listed((path / rel, inner) for rel, inner in listing.items())
+        self.put_bytes(*listing_md5(listing.items()))
+
     def put_bytes(self, md5: str, data: bytes) -> None:
         """Puts bytes whose digest is known, e.g. a folder's listing."""
         if self.has(md5):

@@ -7,7 +7,6 @@ from pathlib import Path
 import yaml
 
 from mlbuild.errors import DataError
-from mlbuild.fingerprint import listing_md5
 from mlbuild.records import Digest, Json, Progress
 from mlbuild.store.cache import Objects
 from mlbuild.store.depends import inside
@@ -78,12 +77,7 @@ class Tracker:
 
     def _write(self, relative: str, digest: Digest) -> None:
         whole, file = self._root / relative, self._dvc_file(relative)
-        if digest.nfiles is None:
-            self._objects.put_listed([(whole, digest.md5)])
-        else:
-            listing = self._digests.listing(whole)
-            self._objects.put_listed((whole / rel, md5) for rel, md5 in listing.items())
-            self._objects.put_bytes(*listing_md5(listing.items()))
+        self._objects.put_tree(whole, digest.md5, self._digests.listing(whole))
         item: dict[str, Json] = {"md5": digest.md5, "size": digest.size}
         if digest.nfiles is not None:
             item["nfiles"] = digest.nfiles

@@ -25,7 +25,7 @@ Sig = tuple[int, int, int, int]  # size, mtime_ns, ctime_ns, inode
 
 GRANULE_NS = 20_000_000  # a kernel's coarse clock ticks every 1 to 10 ms
 _COARSE_NS = 2_000_000_000  # filesystems that keep whole seconds (or two)
-_IGNORED = {".git", ".hg", ".dvc"}  # what DVC leaves out of every folder
+_IGNORED_FOLDERS = {".git", ".hg", ".dvc"}  # what DVC leaves out of every folder
 _PARALLEL_BYTES = 4 << 20
 
 
@@ -60,6 +60,7 @@ class Digests:
         self._memo: dict[str, Digest | None] = {}
         self._listings: dict[str, dict[str, str]] = {}
         self._below: dict[str, set[str]] = {}  # folder -> keys of the memo that lie in it
+        self._places: dict[str, str] = {}  # digest -> where it was last seen
         self._looked_at: dict[str, list[str]] = {}  # folder -> all that was seen in it
         self._racy: set[str] = set()
         self.seen: dict[str, Sig | None] = {}
@@ -142,12 +143,20 @@ class Digests:
         same = all(self.of(Path(key)) == digest for key, digest in before.items())
         return same and not self._racy
 
+    def place_of(self, md5: str) -> Path | None:
+        """Where a file or folder with that digest lies, of those that were looked at."""
+        key = self._places.get(md5)
+        digest = self._memo.get(key) if key else None
+        return Path(key) if key and digest and digest.md5 == md5 else None
+
     def flush(self) -> None:
         """Keeps what was learned for the next run; losing it costs time, not correctness."""
         self._cache.flush()
 
     def _remember(self, key: str, digest: Digest | None) -> Digest | None:
         self._memo[key] = digest
+        if digest:
+            self._places[digest.md5] = key
         for parent in _above(key, self._root):
             self._below.setdefault(parent, set()).add(key)
         return digest
@@ -253,7 +262,7 @@ class Digests:
                 walk.folders.pop()
                 continue  # a DVC repository of its own: DVC leaves it out of the folder above
             for entry in children:
-                if entry.name not in _IGNORED:
+                if entry.name != ".git":  # a file of that name too: a worktree has one
                     _visit(entry, prefix, stack, walk)
         return walk
 
@@ -278,6 +287,8 @@ def wait_for_tick(sigs: Iterable[Sig | None]) -> None:
 def _visit(entry: os.DirEntry[str], prefix: str, stack: list[tuple[str, str]], walk: _Walk) -> None:
     try:
         if entry.is_dir(follow_symlinks=False):
+            if entry.name in _IGNORED_FOLDERS:
+                return
             stack.append((entry.path, f"{prefix}{entry.name}/"))
             return
         found = entry.stat()

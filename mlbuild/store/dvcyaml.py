@@ -153,7 +153,10 @@ def _end(text: str, node: Any) -> int:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
-        return text.rfind("\n", 0, node.end_mark.index) + 1
+        end = text.rfind("\n", 0, node.end_mark.index) + 1
+        while text[:end].endswith("\n\n"):
+            end -= 1
+        return end
     newline = text.find("\n", max(node.start_mark.index, node.end_mark.index - 1))
     return newline + 1 if newline >= 0 else len(text) + 1
 

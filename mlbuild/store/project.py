@@ -113,8 +113,14 @@ class Store:
         return Placement(tuple(missing), tuple(modified), tuple(outdated))
 
     def restorable(self, record: StageRecord) -> bool:
-        """Whether the local cache holds all that a record names."""
-        return all(self.cache.complete(out.md5) for out in record.outputs.values())
+        """Whether all that a record names is in the local cache, or in place.
+
+        What git keeps, e.g. metrics in a fresh clone, need not be in the cache.
+        """
+        return all(
+            self.digests.place_of(out.md5) or self.cache.complete(out.md5)
+            for out in record.outputs.values()
+        )
 
     def object_path(self, digest: Digest) -> Path:
         """Where the cache keeps a file's bytes, to read them without restoring it."""
@@ -172,7 +178,7 @@ class Store:
         want = self.placement(stage, record)
         names = [*want.missing, *want.modified, *want.outdated]
         try:
-            found = {n: self.cache.checkout(record.outputs[n], scratch.outputs[n]) for n in names}
+            found = {n: self._checkout(record.outputs[n], scratch.outputs[n]) for n in names}
         except DataError:
             self._publisher.discard(scratch)
             raise
@@ -266,10 +272,9 @@ class Store:
 
         records = list(records)
         if self._ledger:
-            missing = {out.md5 for r in records for out in r.outputs.values()}
-            missing = {md5 for md5 in missing if not self.cache.complete(md5)}
-            if missing:
-                remotes.pull_objects(self.root, missing, progress)
+            wanted = {out.md5 for r in records for out in r.outputs.values()}
+            wanted = {md5 for md5 in wanted if not self.digests.place_of(md5)}
+            remotes.pull_objects(self.root, wanted, self.cache.missing, progress)
         return {record.key for record in records if self.restorable(record)}
 
     def lookup(self, keys: Iterable[str]) -> set[str]:
@@ -354,6 +359,13 @@ class Store:
         yield from self._runs.find(key)
         if self._ledger and (found := self._ledger.with_key(key)):
             yield found
+
+    def _checkout(self, digest: Digest, to: Path) -> Ingested:
+        """From the cache, or from another place where the same bytes lie."""
+        place = self.digests.place_of(digest.md5)
+        if place is not None and not self.cache.complete(digest.md5):
+            self.cache.put_tree(place, digest.md5, self.digests.listing(place))
+        return self.cache.checkout(digest, to)
 
     def _fits(self, stage: Stage, record: StageRecord) -> bool:
         return all(out.name in record.outputs for out in stage.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,38 @@ from mlbuild.records import Progress
 from mlbuild.store.runs import run_key
 
 
-def pull_objects(root: Path, wanted: set[str], progress: Progress | None = None) -> None:
+def pull_objects(
+    root: Path,
+    wanted: Collection[str],
+    missing: Callable[[str], set[str]],
+    progress: Progress | None = None,
+) -> None:
     """Brings objects, and what the folders among them list, into the local cache.
 
     What the remote does not have stays missing; having no remote is no error.
 
+    Args:
+        root: the project.
+        wanted: digests.
+        missing: digest -> what of it is not in the cache, as far as that is known.
+        progress: counts objects.
+
     Raises:
         DataError: there is a remote, but it cannot be reached.
     """
+    lacking = set().union(*map(missing, wanted))
+    if not lacking:
+        return
     with _repository(root) as repo:
         if repo is None:
             return
-        if progress:
-            progress(0, float(len(wanted)), "fetching from the remote")
-        _pull(repo, wanted)
-        if progress:
-            progress(float(len(wanted)), float(len(wanted)), "fetched from the remote")
+        for _ in ("listings and files", "what the listings name"):
+            if progress:
+                progress(0, float(len(lacking)), "fetching from the remote")
+            _pull(repo, lacking)
+            lacking = set().union(*map(missing, wanted)) - lacking
+            if not lacking:
+                break
 
 
 def pull_runs(root: Path, keys: Iterable[str]) -> set[str]:
@@ -59,7 +75,7 @@ def pull_target(root: Path, path: str) -> None:
     """
     with _repository(root, need_remote=False) as repo:
         assert repo is not None
-        from dvc.exceptions import DvcException  # lazy, as all of dvc
+        from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # lazy, all of it
 
         try:
             repo.pull(targets=[str(root / path)])
@@ -74,7 +90,7 @@ def pull_target(root: Path, path: str) -> None:
 def _repository(root: Path, need_remote: bool = True) -> Iterator[Any]:
     """DVC's repository with its chatter and its telemetry off; None without a default remote."""
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # lazy: 0.5 CPU s
+    from dvc.exceptions import DvcException  # lazy: 0.5 CPU s
     from dvc.repo import Repo  # type: ignore[import-untyped]
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
@@ -94,7 +110,6 @@ def _pull(repo: Any, wanted: set[str]) -> None:
     from dvc.exceptions import DvcException
     from dvc_data.hashfile.hash_info import HashInfo
 
-    # A folder's listing names its files: DVC's transfer follows it once the listing is asked for.
     infos = {HashInfo("md5", md5) for md5 in wanted}
     try:
         repo.cloud.pull(infos)

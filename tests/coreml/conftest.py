@@ -88,14 +88,3 @@ def save_torch(ct, tmp_path):
         return path
 
     return save
-
-
-def psnr(expected, actual):
-    """Peak signal to noise ratio in dB, the peak being the largest expected magnitude."""
-    import numpy as np
-
-    expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
-    error = np.sqrt(np.mean((expected - actual) ** 2))
-    if error == 0:
-        return float("inf")
-    return float(20 * np.log10(np.abs(expected).max() / error))

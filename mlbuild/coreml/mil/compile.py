@@ -137,9 +137,13 @@ class _Writer:
 
     def _finish(self, operation: Operation, operator: Operator, dtype: DType | None) -> str:
         """The name of what rounds a result, or nothing."""
-        exact = operator.exact and all(
-            given is None or not given.is_float or given is dtype
-            for given in self._input_types(operation)
+        exact = operator.exact and (
+            dtype is None
+            or not dtype.is_float
+            or all(
+                given is None or not given.is_float or given is dtype
+                for given in self._input_types(operation)
+            )
         )
         rounding = finish(dtype, exact, self.declared)
         return self._hold(rounding) if rounding else ""

@@ -13,8 +13,10 @@ from ..operator import Tensor, Tensors, operator
 @operator("linear")
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """X weight^T + bias; x is [*D, D_in], weight [D_out, D_in], bias [D_out]."""
-    if x.is_floating_point():
-        return torch.nn.functional.linear(x, weight, bias)
+    if x.is_floating_point() or weight.is_floating_point():  # iOS17 allows them to differ
+        return torch.nn.functional.linear(
+            x.float(), weight.float(), None if bias is None else bias.float()
+        )
     product = x @ weight.mT
     return product if bias is None else product + bias
 
@@ -26,6 +28,8 @@ def matmul(x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = 
         x = x.mT
     if transpose_y and y.dim() > 1:
         y = y.mT
+    if x.dtype != y.dtype:  # iOS17 allows it
+        x, y = x.float(), y.float()
     return torch.matmul(x, y)
 
 

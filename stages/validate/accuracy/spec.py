@@ -67,8 +67,8 @@ KIND = Kind(
     details=(
         "The Core ML model itself is run, by mlbuild's reference runtime, on any system. Shares "
         "are recorded with their n and their 95 % interval (Wilson). With a reference model the "
-        "drop in accuracy and the agreement are recorded too: gate `drop` by `max`, or `accuracy` by "
-        "`min_lower` to count on the interval's lower end."
+        "drop in accuracy and the agreement are recorded too: gate `drop` by `max`, or `accuracy` "
+        "by `min_lower` to count on the interval's lower end."
     ),
     example={"topk": 5},
 )

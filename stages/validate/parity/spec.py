@@ -57,9 +57,9 @@ KIND = Kind(
     details=(
         "The Core ML model is run by mlbuild's reference runtime, on any system. Of classifiers, "
         "the scores before the softmax are compared, less their mean over the classes, which a "
-        "softmax does not see: so models that give logits and models that give probabilities are compared "
-        "by the same numbers. PSNR is 20 log10(range / root mean square error), the range being "
-        "the reference's largest less its smallest value over all samples. Other models are "
+        "softmax does not see: so models that give logits and models that give probabilities are "
+        "compared by the same numbers. PSNR is 20 log10(range / root mean square error), the range "
+        "being the reference's largest less its smallest value over all samples. Other models are "
         "compared output by output: errors are the largest, PSNR and cosine the smallest of all, "
         "and the metrics of classes are not recorded. Pictures are turned upright and prepared as "
         "each model's own description says. Guide values for PSNR: investigate a float32 model "

@@ -1,0 +1,166 @@
+"""The texts of a Swift package around one Core ML model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..packaging.facts import Facts
+from ..problem.problem import Problem
+from .features import Property, properties
+from .names import comment, literal
+from .syntax import complaint
+
+# The oldest systems of each specification version. watchOS lacks Core Image.
+_PLATFORMS = {
+    6: {"iOS": "15.0", "macOS": "12.0", "tvOS": "15.0", "visionOS": "1.0"},
+    7: {"iOS": "16.0", "macOS": "13.0", "tvOS": "16.0", "visionOS": "1.0"},
+    8: {"iOS": "17.0", "macOS": "14.0", "tvOS": "17.0", "visionOS": "1.0"},
+    9: {"iOS": "18.0", "macOS": "15.0", "tvOS": "18.0", "visionOS": "2.0"},
+    10: {"iOS": "26.0", "macOS": "26.0", "tvOS": "26.0", "visionOS": "26.0"},
+}
+_SCALINGS = {"crop": "centerCrop", "squash": "scaleFill", "pad": "scaleFit"}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a picture of any size reaches the model's."""
+
+    scaling: str = "centerCrop"
+    crop: float = 1.0
+
+    @staticmethod
+    def of(preprocessing: Mapping[str, Any] | None) -> Preparation:
+        """From what convert/coreml wrote into the metadata."""
+        if preprocessing is None:
+            return Preparation()
+        resize = preprocessing.get("resize", "crop")
+        crop = float(preprocessing.get("crop", 1.0)) if resize == "crop" else 1.0
+        return Preparation(_SCALINGS.get(resize, "centerCrop"), crop)
+
+
+def texts(
+    name: str,
+    kind: str,
+    facts: Facts,
+    platforms: Mapping[str, str],
+    preparation: Preparation,
+    accepted: Sequence[Mapping[str, Any]],
+) -> dict[str, str]:
+    """All text files by their path in the package.
+
+    Args:
+        name: of the package and its module, an identifier.
+        kind: the wrapper's type.
+        facts: of the model.
+        platforms: oldest systems that replace what follows from the model.
+        preparation: of pictures.
+        accepted: figures of reports, for the README.
+
+    Raises:
+        Problem: a feature or platform is unknown, or what came out is no Swift.
+    """
+    values = {
+        "name": name,
+        "type": kind,
+        **_interface(facts),
+        "platforms": _platforms(facts.summary["spec_version"], platforms),
+        "scaling": preparation.scaling,
+        "crop": preparation.crop,
+        "target": facts.summary["target"],
+        "size": f"{facts.summary['size_bytes'] / 1e6:.2f}",
+        "accepted": _rows(accepted),
+    }
+    pages = {
+        "Package.swift": "Package.swift.j2",
+        "README.md": "README.md.j2",
+        f"Sources/{name}/{kind}.swift": "Wrapper.swift.j2",
+        f"Tests/{name}Tests/{name}Tests.swift": "Tests.swift.j2",
+    }
+    environment = _environment()
+    written = {
+        path: environment.get_template(template).render(values) for path, template in pages.items()
+    }
+    for path, text in written.items():
+        wrong = complaint(text) if path.endswith(".swift") else None
+        if wrong:
+            raise Problem(f"the Swift made from this model does not parse: {path}:{wrong}")
+    return written
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["literal"] = literal
+    return environment
+
+
+def _interface(facts: Facts) -> dict[str, Any]:
+    description = facts.description
+    inputs, outputs = properties(description.inputs), properties(description.outputs)
+    images = [f for f in inputs if f.kind == "image"]
+    others = [f for f in inputs if f.kind != "image" and not f.optional]
+    metadata = description.metadata
+    return {
+        "inputs": inputs,
+        "outputs": outputs,
+        "image": images[0] if len(images) == 1 and not others else None,
+        "has_images": any(f.kind == "image" for f in (*inputs, *outputs)),
+        "scores": _scores(outputs, description.predicted_probabilities, facts.labels),
+        "labels": [literal(v) if isinstance(v, str) else str(v) for v in facts.labels],
+        "label_type": "String" if all(isinstance(v, str) for v in facts.labels) else "Int64",
+        "about": comment(metadata.get("description") or "A Core ML model."),
+        "metadata": [
+            (key, comment(metadata[key]).replace("|", "\\|"))
+            for key in ("author", "license", "version")
+            if metadata.get(key)
+        ],
+    }
+
+
+def _scores(outputs: list[Property], name: str | None, labels: Sequence[Any]) -> Property | None:
+    found = [f for f in outputs if f.name == name and f.kind == "dictionary"]
+    return found[0] if found and labels else None
+
+
+def _platforms(version: int, wanted: Mapping[str, str]) -> list[tuple[str, str]]:
+    known = _PLATFORMS.get(version, _PLATFORMS[max(_PLATFORMS)] if version > 10 else _PLATFORMS[6])
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise Problem(f"platforms: {unknown[0]!r} is unknown, allowed: {', '.join(known)}")
+    for platform, oldest in wanted.items():
+        if _number(oldest) < _number(known[platform]):
+            raise Problem(
+                f"platforms: the model needs {platform} {known[platform]}, asked was {oldest}",
+                hint="convert the model with an older `target`",
+            )
+    return list({**known, **wanted}.items())
+
+
+def _number(version: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split("."))
+    except ValueError as error:
+        raise Problem(f"platforms: {version!r} is no version such as '17.0'") from error
+
+
+def _rows(accepted: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    rows = []
+    for report in accepted:
+        for figure, value in sorted(report["metrics"].items()):
+            told = value
+            if isinstance(value, dict) and "value" in value:
+                told = f"{value['value']:.4g} (n {value['n']})"
+            elif isinstance(value, float):
+                told = f"{value:.4g}"
+            rows.append({"stage": str(report["kind"]), "figure": figure, "value": str(told)})
+    return rows

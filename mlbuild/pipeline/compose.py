@@ -33,60 +33,61 @@ class _Composer:
         self.grown = 0
 
     def read(self, text: str) -> Node | None:
+        """The tree of the whole text."""
         for event in yaml.parse(text, Loader=_LOADER):
-            self.take(event)
+            self._take(event)
         return self.root
 
-    def take(self, event: Any) -> None:
+    def _take(self, event: Any) -> None:
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            self.attach(self.scalar(event), event, 1)
+            self._attach(self._scalar(event), event, 1)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            self.begin(event, Mapped if kind is yaml.MappingStartEvent else Sequence)
+            self._begin(event, Mapped if kind is yaml.MappingStartEvent else Sequence)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self.end()
+            self._end()
         elif kind is yaml.AliasEvent:
-            self.alias(event)
+            self._alias(event)
         elif kind is yaml.DocumentStartEvent:
             self.documents += 1
             if self.documents > 1:
-                place = self.place(event)
+                place = self._place(event)
                 raise fatal(place, "a second document: a pipeline file is one YAML document")
 
-    def place(self, event: Any) -> Any:
+    def _place(self, event: Any) -> Any:
         mark = event.start_mark
         return self.source.place(mark.line, mark.column)
 
-    def scalar(self, event: Any) -> Scalar:
+    def _scalar(self, event: Any) -> Scalar:
         mark = event.start_mark
         node = Scalar(self.source, mark.line, mark.column, event.value)
         if event.tag is not None:
-            self.refuse_tag(node, event)
-        elif not event.style and not self.is_key():
+            self._refuse_tag(node, event)
+        elif not event.style and not self._is_key():
             try:
                 node.value = resolve_plain(event.value)
             except ScalarError as error:
                 self.problems.add(node, str(error))
         return node
 
-    def is_key(self) -> bool:
+    def _is_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1], Mapped) and self.keys[-1] is None
 
-    def refuse_tag(self, node: Node, event: Any) -> None:
+    def _refuse_tag(self, node: Node, event: Any) -> None:
         # PyYAML hands "!!int" over as its full name.
         tag = event.tag.replace("tag:yaml.org,2002:", "!!")
         hint = "remove it; text that looks like a number goes in quotes"
         self.problems.add(node, f"tag '{tag[:60]}' is not allowed here", hint=hint)
 
-    def begin(self, event: Any, make: type[Mapped] | type[Sequence]) -> None:
+    def _begin(self, event: Any, make: type[Mapped] | type[Sequence]) -> None:
         mark = event.start_mark
         node = make(self.source, mark.line, mark.column)
         if event.tag is not None:
-            self.refuse_tag(node, event)
+            self._refuse_tag(node, event)
         if len(self.open) >= MAX_DEPTH:
-            raise fatal(self.place(event), f"nested more than {MAX_DEPTH} levels deep")
-        if self.is_key():
-            raise fatal(self.place(event), "a list or map as a key")
+            raise fatal(self._place(event), f"nested more than {MAX_DEPTH} levels deep")
+        if self._is_key():
+            raise fatal(self._place(event), "a list or map as a key")
         if event.anchor is not None:
             # Known only once it is finished: a node cannot hold itself.
             self.anchors.pop(event.anchor, None)
@@ -95,36 +96,36 @@ class _Composer:
         self.counts.append(1)
         self.names.append(event.anchor)
 
-    def end(self) -> None:
+    def _end(self) -> None:
         node, size, anchor = self.open.pop(), self.counts.pop(), self.names.pop()
         self.keys.pop()
         self.sizes[id(node)] = size
         if anchor is not None:
             self.anchors[anchor] = node
-        self.put(node, size)
+        self._put(node, size)
 
-    def attach(self, node: Scalar, event: Any, size: int) -> None:
+    def _attach(self, node: Scalar, event: Any, size: int) -> None:
         if event.anchor is not None:
             self.anchors[event.anchor] = node
-        self.put(node, size)
+        self._put(node, size)
 
-    def alias(self, event: Any) -> None:
+    def _alias(self, event: Any) -> None:
         node = self.anchors.get(event.anchor)
         if node is None:
             message = f"there is no anchor '&{event.anchor}' before it"
             if event.anchor in self.names:
                 message = f"'*{event.anchor}' stands inside its own anchor"
-            raise fatal(self.place(event), message)
+            raise fatal(self._place(event), message)
         size = self.sizes.get(id(node), 1)
         self.grown += size
         if self.grown > MAX_GROWTH:
             message = f"aliases make this file grow beyond {MAX_GROWTH} values"
-            raise fatal(self.place(event), message)
-        if self.is_key() and not isinstance(node, Scalar):
-            raise fatal(self.place(event), "a list or map as a key")
-        self.put(node, size)
+            raise fatal(self._place(event), message)
+        if self._is_key() and not isinstance(node, Scalar):
+            raise fatal(self._place(event), "a list or map as a key")
+        self._put(node, size)
 
-    def put(self, node: Node, size: int) -> None:
+    def _put(self, node: Node, size: int) -> None:
         if not self.open:
             self.root = node
             return

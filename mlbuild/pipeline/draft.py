@@ -84,6 +84,7 @@ class _Reader:
         self.kind_names: list[str] | None = None
 
     def is_on(self, name: str, node: Mapped) -> bool:
+        """Whether its `if` leaves the stage in."""
         switch = node.get("if")
         if switch is None:
             return True
@@ -99,10 +100,11 @@ class _Reader:
         return fields.boolean(self.problems, value, switch, f"{where}: 'if'") is not False
 
     def draft(self, name: str, key: Scalar, node: Mapped) -> Draft:
+        """The stage, with everything noted that is wrong with it alone."""
         draft = Draft(name, key, node)
         fields.check_keys(self.problems, node, keys.STAGE, draft.where)
         scope = Scope({"params": self.params}, draft.where, self.problems)
-        self.what(draft, scope)
+        self._what(draft, scope)
         matrix = read_matrix(node.get("matrix"), draft.where, scope)
         if matrix is None:
             draft.broken = True
@@ -112,15 +114,15 @@ class _Reader:
         section = fields.mapped(self.problems, node.get("inputs"), f"{draft.where}: 'inputs'")
         what = f"{draft.where}: 'inputs'"
         for role, role_key, value in fields.named(self.problems, section, what, "an input"):
-            wire = self.wire(role, role_key, value, open_scope)
+            wire = self._wire(role, role_key, value, open_scope)
             draft.wires.append(wire)
         for item in fields.listed(node.entries["needs"].value) if "needs" in node.entries else ():
-            need = self.need(item, open_scope)
+            need = self._need(item, open_scope)
             if need is not None:
                 draft.needs.append(need)
         return draft
 
-    def what(self, draft: Draft, scope: Scope) -> None:
+    def _what(self, draft: Draft, scope: Scope) -> None:
         """Kind or command, and the outputs that come of it."""
         node, problems = draft.node, self.problems
         uses, run = node.entries.get("uses"), node.entries.get("run")
@@ -139,11 +141,11 @@ class _Reader:
                 message = f"{draft.where}: '{name}' goes with '{other}'"
                 problems.add(node.entries[name].key, message, hint=_MISPLACED.get(name))
         if uses is not None:
-            self.kind(draft, uses.value, scope)
+            self._kind(draft, uses.value, scope)
         elif run is not None:
-            self.run(draft, run.value)
+            self._run(draft, run.value)
 
-    def kind(self, draft: Draft, node: Node, scope: Scope) -> None:
+    def _kind(self, draft: Draft, node: Node, scope: Scope) -> None:
         value = fill(node, scope)
         if value is UNKNOWN:
             return
@@ -172,7 +174,7 @@ class _Reader:
         if kind.plots:
             draft.outputs["plots"] = IMPLICIT["plots"]
 
-    def run(self, draft: Draft, node: Node) -> None:
+    def _run(self, draft: Draft, node: Node) -> None:
         what = f"{draft.where}: 'run'"
         if isinstance(node, Scalar) and fields.text(self.problems, node.value, node, what):
             draft.command = node
@@ -190,7 +192,7 @@ class _Reader:
                 outputs[name] = kind
         draft.outputs = outputs
 
-    def wire(self, role: str, key: Scalar, node: Node, scope: Scope) -> Wire:
+    def _wire(self, role: str, key: Scalar, node: Node, scope: Scope) -> Wire:
         where = f"{scope.where}: input '{role}'"
         many, trust, given = False, False, [node]
         if isinstance(node, Mapped):
@@ -214,18 +216,18 @@ class _Reader:
         elif isinstance(node, Sequence):
             self.problems.add(node, f"{where} is a list", hint="{all: [REFERENCE, ...]}")
             return Wire(role, [], True, False, key)
-        references = [self.reference(item, where, scope) for item in given]
+        references = [self._reference(item, where, scope) for item in given]
         return Wire(role, [r for r in references if r is not None], many, trust, key)
 
-    def reference(self, node: Node, where: str, scope: Scope) -> Reference | None:
-        text = self.reference_text(node, where, scope)
+    def _reference(self, node: Node, where: str, scope: Scope) -> Reference | None:
+        text = self._reference_text(node, where, scope)
         return None if text is None else parse(text, node, where, self.problems)
 
-    def need(self, node: Node, scope: Scope) -> ToStage | None:
-        text = self.reference_text(node, f"{scope.where}: 'needs'", scope)
+    def _need(self, node: Node, scope: Scope) -> ToStage | None:
+        text = self._reference_text(node, f"{scope.where}: 'needs'", scope)
         return None if text is None else parse_need(text, node, scope.where, self.problems)
 
-    def reference_text(self, node: Node, where: str, scope: Scope) -> str | None:
+    def _reference_text(self, node: Node, where: str, scope: Scope) -> str | None:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return fields.text(self.problems, plain(node), node, where)
         text = node.value

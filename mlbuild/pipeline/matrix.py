@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlbuild.pipeline.fields import named, told
+from mlbuild.pipeline.naming import axes_of
 from mlbuild.pipeline.nodes import Mapped, Node, Scalar, Sequence, scalar_text
 from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill
@@ -97,7 +98,8 @@ def _combos(node: Node | None, key: str, where: str, scope: Scope) -> list[tuple
         for name, _, value in named(scope.problems, item, f"{where}: '{key}'", "an axis"):
             filled = fill(value, scope)
             if filled is not UNKNOWN:
-                _check_value(name, filled, value, where, scope.problems)
+                if not isinstance(filled, (list, Mapping)):
+                    _check_value(name, filled, value, where, scope.problems)
                 combo[name] = filled
         found.append((combo, item))
     return found
@@ -121,6 +123,10 @@ def _assembled(
     combos = included(originals, axes, [combo for combo, _ in include])
     if not combos and (axes or include):
         problems.add(node, f"{where}: 'exclude' leaves no variant")
+    if len({axes_of(combo) for combo in combos}) < len(_distinct(combos)):
+        message = f"{where}: two variants differ only in a list or map, and so share a name"
+        hint = "add an axis that names them: {recipe: mixed, ...}"
+        problems.add(node, message, hint=hint)
     names = dict.fromkeys([*axes, *(name for combo, _ in include for name in combo)])
     return Matrix(tuple(names), _distinct(combos) or [{}], late)
 

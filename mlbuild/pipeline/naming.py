@@ -13,8 +13,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=-]")
 
 
 def axes_of(values: Mapping[str, Json]) -> Axes:
-    """Axes as records hold them: sorted by name."""
-    return tuple(sorted(values.items()))
+    """Axes as records hold them: sorted by name; lists and maps of ``include`` name nothing."""
+    named = {axis: v for axis, v in values.items() if not isinstance(v, (list, dict))}
+    return tuple(sorted(named.items()))
 
 
 def variant_name(base: str, axes: Axes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -119,7 +120,12 @@ def plain(node: Node) -> Json:
 
 
 def scalar_text(value: Json) -> str:
-    """A scalar as it stands in names and inside text: as YAML writes it."""
+    """A scalar as it stands in names and inside text: as YAML writes it.
+
+    A list or map has no such form; its JSON stands for it where values are compared.
+    """
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, sort_keys=True)
     if value is None:
         return "null"
     if isinstance(value, bool):

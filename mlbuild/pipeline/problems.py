@@ -23,6 +23,7 @@ class _Noted:
 
     @property
     def order(self) -> tuple[str, int, int]:
+        """Sorts problems by place."""
         if self.node is None:
             return ("", 0, 0)
         # What was given on the command line ("--set") comes before the file.

@@ -55,7 +55,7 @@ class Builder:
         """One variant."""
         axes = axes_of(combo)
         scope = Scope({"params": self.params, "matrix": combo}, draft.where, self.problems)
-        params = self.settings(draft, scope, axes)
+        params = self._settings(draft, scope, axes)
         metrics = None
         if draft.loaded is not None:
             metrics = draft.loaded.kind.metrics
@@ -63,30 +63,30 @@ class Builder:
             metrics = {}
         gates, exclude = read_gates(draft.node.get("gates"), metrics, scope)
         needs = [n for link in draft.needs for n in self.targets.needed(link, combo, draft.where)]
-        timeout = self.figure(draft, "timeout_minutes", scope, above=0)
-        retries = self.figure(draft, "retries", scope, whole=True, least=0, most=100)
+        timeout = self._figure(draft, "timeout_minutes", scope, above=0)
+        retries = self._figure(draft, "retries", scope, whole=True, least=0, most=100)
         return Stage(
             name=variant_name(draft.name, axes),
             base=draft.name,
             axes=axes,
             kind=draft.loaded.name if draft.loaded else None,
-            command=self.command(draft, scope),
+            command=self._command(draft, scope),
             params=params,
-            inputs=tuple(self.input(wire, combo, scope) for wire in draft.wires),
+            inputs=tuple(self._input(wire, combo, scope) for wire in draft.wires),
             outputs=self.outputs.of(draft, slug, params, combo, scope),
             needs=tuple(dict.fromkeys(needs)),
             gates=gates,
             exclude_on_fail=exclude,
-            resources=self.resources(draft, scope),
+            resources=self._resources(draft, scope),
             timeout_minutes=timeout,
             retries=int(retries or 0),
-            env=self.env(draft, scope),
-            secrets=self.secrets(draft, scope),
-            toolchain=self.toolchain(draft, scope),
+            env=self._env(draft, scope),
+            secrets=self._secrets(draft, scope),
+            toolchain=self._toolchain(draft, scope),
             place=draft.key.place,
         )
 
-    def settings(self, draft: Draft, scope: Scope, axes: Axes) -> dict[str, Json]:
+    def _settings(self, draft: Draft, scope: Scope, axes: Axes) -> dict[str, Json]:
         node = draft.node.get("with")
         if draft.loaded is None or (node is not None and not isinstance(node, Mapped)):
             fields.mapped(self.problems, node, f"{scope.where}: 'with'")
@@ -99,23 +99,23 @@ class Builder:
         model = draft.loaded.kind.params
         return settle(model, given, anchor, scope.where, self.problems, variant)
 
-    def input(self, wire: Wire, combo: Combo, scope: Scope) -> Input:
+    def _input(self, wire: Wire, combo: Combo, scope: Scope) -> Input:
         where = f"{scope.where}: input '{wire.role}'"
         sources: list[Source] = []
         axes: list[Axes] = []
         for reference in wire.references:
-            for source, at in self.sources(reference, wire.many, combo, where):
+            for source, at in self._sources(reference, wire.many, combo, where):
                 sources.append(source)
                 axes.append(at)
         many_axes = tuple(axes) if wire.many else ()
         place = wire.references[0].node.place if wire.references else wire.key.place
         return Input(wire.role, tuple(sources), wire.many, many_axes, wire.trust, place)
 
-    def sources(
+    def _sources(
         self, reference: Reference | None, many: bool, combo: Combo, where: str
     ) -> list[tuple[Source, Axes]]:
         if isinstance(reference, PerVariant):
-            reference = self.settled(reference, combo, where)
+            reference = self._settled(reference, combo, where)
         if isinstance(reference, ToPath):
             return [(PathRef(project_path(reference.path, self.root)), ())]
         if isinstance(reference, ToDataset):
@@ -128,7 +128,7 @@ class Builder:
         name = self.targets.one(reference, combo, where)
         return [(StageOutput(name, reference.output), ())] if name is not None else []
 
-    def settled(self, reference: PerVariant, combo: Combo, where: str) -> Reference | None:
+    def _settled(self, reference: PerVariant, combo: Combo, where: str) -> Reference | None:
         text = matrix_text(reference.text, reference.node, combo, where, self.problems)
         if text is None:
             return None
@@ -143,14 +143,14 @@ class Builder:
             return None
         return found
 
-    def command(self, draft: Draft, scope: Scope) -> str | None:
+    def _command(self, draft: Draft, scope: Scope) -> str | None:
         node = draft.command
         if node is None:
             return None
         text = str(node.value)
         if "${{" not in text:
             return text
-        self.check_mentions(draft, node, text)
+        self._check_mentions(draft, node, text)
         if not any(s in text for s in ("params", "matrix")) and command.only_mentions(text):
             return text
         contexts = {hole.start(): at for hole, at in command.contexts(text)}
@@ -168,7 +168,7 @@ class Builder:
         filled = fill_text(text, node, later, quoted)
         return None if filled is UNKNOWN else str(filled)
 
-    def check_mentions(self, draft: Draft, node: Scalar, text: str) -> None:
+    def _check_mentions(self, draft: Draft, node: Scalar, text: str) -> None:
         roles = [wire.role for wire in draft.wires]
         for space, name in sorted(command.mentions(text)):
             allowed = roles if space == "inputs" else list(draft.outputs or {})
@@ -178,7 +178,7 @@ class Builder:
                 hint = None if allowed else f"the stage declares no {space}"
                 self.problems.add(node, message, allowed=allowed, word=name, hint=hint)
 
-    def resources(self, draft: Draft, scope: Scope) -> Resources:
+    def _resources(self, draft: Draft, scope: Scope) -> Resources:
         node = draft.node.get("resources")
         if node is None:
             return Resources()
@@ -196,24 +196,24 @@ class Builder:
         found: dict[str, Any] = {}
         for name, _, value in section.pairs():
             if name in limits:
-                figure = self.number(value, f"{where}: '{name}'", scope, **limits[name])
+                figure = self._number(value, f"{where}: '{name}'", scope, **limits[name])
                 if figure is not None:
                     found[name] = figure
         return Resources(**found)
 
-    def figure(self, draft: Draft, name: str, scope: Scope, **limits: Any) -> float | None:
+    def _figure(self, draft: Draft, name: str, scope: Scope, **limits: Any) -> float | None:
         node = draft.node.get(name)
         if node is None:
             return None
-        return self.number(node, f"{scope.where}: '{name}'", scope, **limits)
+        return self._number(node, f"{scope.where}: '{name}'", scope, **limits)
 
-    def number(self, node: Node, what: str, scope: Scope, **limits: Any) -> float | None:
+    def _number(self, node: Node, what: str, scope: Scope, **limits: Any) -> float | None:
         value = fill(node, scope)
         if value is UNKNOWN:
             return None
         return fields.number(self.problems, value, node, what, **limits)
 
-    def env(self, draft: Draft, scope: Scope) -> dict[str, str]:
+    def _env(self, draft: Draft, scope: Scope) -> dict[str, str]:
         where = f"{scope.where}: 'env'"
         section = fields.mapped(self.problems, draft.node.get("env"), where)
         found: dict[str, str] = {}
@@ -229,7 +229,7 @@ class Builder:
                 found[name] = scalar_text(value)
         return found
 
-    def secrets(self, draft: Draft, scope: Scope) -> tuple[str, ...]:
+    def _secrets(self, draft: Draft, scope: Scope) -> tuple[str, ...]:
         node = draft.node.get("secrets")
         if node is None:
             return ()
@@ -248,7 +248,7 @@ class Builder:
                 self.problems.add(node, message)
         return tuple(sorted(dict.fromkeys(names)))
 
-    def toolchain(self, draft: Draft, scope: Scope) -> str | None:
+    def _toolchain(self, draft: Draft, scope: Scope) -> str | None:
         own = draft.loaded.kind.toolchain if draft.loaded else None
         node = draft.node.get("toolchain")
         if node is None:

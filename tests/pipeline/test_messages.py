@@ -500,6 +500,7 @@ p.yaml:10:65: the pipeline file: 'p.yaml' is what stage 'e' writes
   f: {run: f, matrix: {x: [2, 3]}, inputs: {i: e.o}}
   g: {run: g, inputs: {i: "e[x=3].o", j: "e[z=3].o"}}
   h: {run: h, matrix: {x: [1], exclude: [{q: 1}]}}
+  i: {run: i, matrix: {include: [{x: 1, y: [1]}, {x: 1, y: [2]}]}}
 """,
         """\
 p.yaml:6:31: stage 'a': axis 'x' has 1 twice
@@ -555,6 +556,10 @@ p.yaml:13:42: stage 'h': 'exclude' names the unknown axis 'q'
   13 |   h: {run: h, matrix: {x: [1], exclude: [{q: 1}]}}
      |                                          ^
   allowed: x
+p.yaml:14:23: stage 'i': two variants differ only in a list or map, and so share a name
+  14 |   i: {run: i, matrix: {include: [{x: 1, y: [1]}, {x: 1, y: [2]}]}}
+     |                       ^
+  hint: add an axis that names them: {recipe: mixed, ...}
 """,
     ),
     (

@@ -136,6 +136,30 @@ def test_include_and_exclude_are_those_of_github_actions() -> None:
     ]
 
 
+def test_include_may_bring_lists_and_maps_that_name_nothing(project) -> None:
+    stages = project.stages(
+        NET.replace(
+            "matrix: {bits: [4, 6, 8]}",
+            """matrix:
+      recipe: [even, mixed]
+      include:
+        - {recipe: even, bits: 8, rules: []}
+        - {recipe: mixed, bits: 6, rules: [{layers: first}]}""",
+        ).replace(
+            'with: {bits: "${{ matrix.bits }}"}',
+            'with: {bits: "${{ matrix.bits }}", rules: "${{ matrix.rules }}"}',
+        )
+        + """
+  again: {uses: shrink/weights, inputs: {model: small.model}}
+"""
+    )
+    mixed = stages["small[bits=6,recipe=mixed]"]
+    assert mixed.params["rules"] == [{"layers": "first", "bits": 8}]
+    assert mixed.axes == (("bits", 6), ("recipe", "mixed"))
+    (model,) = stages["again[bits=6,recipe=mixed]"].inputs
+    assert model.sources == (StageOutput("small[bits=6,recipe=mixed]", "model"),)
+
+
 def test_an_exclude_may_name_axes_that_inputs_bring(project) -> None:
     stages = project.stages(
         NET

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def _repository(root: Path, need_remote: bool = True) -> Iterator[Any]:
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
+        with (
+            warnings.catch_warnings(action="ignore"),  # of libraries to one another
+            contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo,
+        ):
             has_remote = bool(repo.config["core"].get("remote"))
             yield repo if has_remote or not need_remote else None
     except (DvcException, OSError) as error:

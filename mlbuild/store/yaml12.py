@@ -73,8 +73,8 @@ def entry(name: str, value: Json, indent: int = 2) -> str:
         lines = _mapping({name: value}, " " * 2)
     except UntameError:
         lines = _by_ruamel(name, value)
-    shift = " " * (indent - 2)
-    return "".join(f"{shift}{line}\n" for line in lines)
+    cut, shift = max(0, 2 - indent), " " * (indent - 2)
+    return "".join(f"{shift}{line[cut:]}\n" for line in lines)
 
 
 def _by_ruamel(name: str, value: Json) -> list[str]:

@@ -502,7 +502,8 @@ from conftest import Project
 from mlbuild.records import Input, Output, PathRef, ResolvedPipeline, Stage
 from mlbuild.store.project import Store
 root, name = Path({root!r}), sys.argv[1]
-stage = Stage("s", "s", inputs=(Input("i", (PathRef("src/a.txt"),)),), outputs=(Output("o", f"out/{{name}}"),))
+source = Input("i", (PathRef("src/a.txt"),))
+stage = Stage("s", "s", inputs=(source,), outputs=(Output("o", f"out/{{name}}"),))
 project = Project(root, stages=[stage])
 file = root / "pipelines" / f"{{name}}.yaml"
 file.write_text("version: 1")

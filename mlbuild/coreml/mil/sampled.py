@@ -31,7 +31,8 @@ def read_at(
         [B, C, h, w].
     """
     if sampling == "nearest":
-        return _pixels(image, torch.round(columns), torch.round(rows), padding, value)
+        near_x, near_y = torch.floor(columns + 0.5), torch.floor(rows + 0.5)  # halves go up
+        return _pixels(image, near_x, near_y, padding, value)
     left, top = columns.floor(), rows.floor()
     across, down = (columns - left)[:, None], (rows - top)[:, None]
     result = torch.zeros(())

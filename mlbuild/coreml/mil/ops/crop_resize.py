@@ -5,6 +5,8 @@ Source: coremltools MIL op docs, iOS15, iOS16 and iOS17 image_resizing (crop_res
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ..operator import Tensor, operator
@@ -43,17 +45,32 @@ def _crop(
     scale: float,
     box_mode: str,
     mode: str,
-    padding: str = "border",
-    value: float = 0.0,
+    pad_value: float | None = None,
 ) -> Tensor:
-    """One box for each image: [N, C, H, W] and [N, 4] to [N, C, height, width]."""
+    """One box for each image: [N, C, H, W] and [N, 4] to [N, C, height, width].
+
+    A point beyond the outermost pixels' middles is the pad value as a whole (nothing is blended
+    with it), or that of the edge where there is none, as up to iOS15.
+    """
     top, left, bottom, right = (edge * scale for edge in _corners(boxes.float(), box_mode))
     if normalized:
         rows, columns = int(images.shape[2]) - 1, int(images.shape[3]) - 1
         top, bottom, left, right = top * rows, bottom * rows, left * columns, right * columns
     y = _points(top, bottom, height, mode)[:, :, None].expand(-1, height, width)
     x = _points(left, right, width, mode)[:, None, :].expand(-1, height, width)
-    return read_at(images, x, y, padding=padding, value=value)
+    result = read_at(images, x, y, padding="border")
+    if pad_value is None:
+        return result
+    last_x, last_y = int(images.shape[3]) - 1, int(images.shape[2]) - 1
+    outside = (x < 0) | (x > last_x) | (y < 0) | (y > last_y)
+    return torch.where(outside[:, None], torch.full((), pad_value), result)
+
+
+def _rois(x: Tensor, roi: Tensor, *options: Any) -> Tensor:
+    flat = roi.reshape(int(roi.shape[0]), -1)
+    if flat.shape[1] == 5:  # the first element names the image
+        return _crop(x[flat[:, 0].long()], flat[:, 1:], *options)[:, None]
+    return torch.stack([_crop(x, box.expand(int(x.shape[0]), 4), *options) for box in flat])
 
 
 @operator("crop_resize")
@@ -66,23 +83,35 @@ def crop_resize(
     spatial_scale: float = 1.0,
     box_coordinate_mode: str = "CORNERS_HEIGHT_FIRST",
     sampling_mode: str = "DEFAULT",
-    pad_value: float | None = None,
 ) -> Tensor:
     """Boxes of x, [B, C, H, W]; roi is [N, 1, 4, 1, 1], or 5 with the image's index first.
 
     Returns:
         [N, B, C, height, width], or [N, 1, C, height, width] where boxes name their image.
     """
-    flat = roi.reshape(int(roi.shape[0]), -1)
-    padding = "border" if pad_value is None else "constant"
-    options = (
-        target_height, target_width, normalized_coordinates, spatial_scale, box_coordinate_mode,
-        sampling_mode, padding, pad_value or 0.0,
+    return _rois(
+        x, roi, target_height, target_width, normalized_coordinates, spatial_scale,
+        box_coordinate_mode, sampling_mode,
     )  # fmt: skip
-    if flat.shape[1] == 5:
-        return _crop(x[flat[:, 0].long()], flat[:, 1:], *options)[:, None]
-    parts = [_crop(x, box.expand(int(x.shape[0]), 4), *options) for box in flat]
-    return torch.stack(parts)
+
+
+@operator("crop_resize", since="iOS16")
+def crop_resize_ios16(
+    x: Tensor,
+    roi: Tensor,
+    target_height: int = 1,
+    target_width: int = 1,
+    normalized_coordinates: bool = False,
+    spatial_scale: float = 1.0,
+    box_coordinate_mode: str = "CORNERS_HEIGHT_FIRST",
+    sampling_mode: str = "DEFAULT",
+    pad_value: float = 0.0,
+) -> Tensor:
+    """The same, with a value for what lies outside of the picture."""
+    return _rois(
+        x, roi, target_height, target_width, normalized_coordinates, spatial_scale,
+        box_coordinate_mode, sampling_mode, pad_value,
+    )  # fmt: skip
 
 
 @operator("crop_resize", since="iOS17")
@@ -103,8 +132,8 @@ def crop_resize_ios17(
     Returns:
         [N, C, height, width].
     """
-    images = x if box_indices is None else x[box_indices.long()]
+    images = x[: int(boxes.shape[0])] if box_indices is None else x[box_indices.long()]
     return _crop(
         images, boxes, target_height, target_width, normalized_coordinates, spatial_scale,
-        box_coordinate_mode, sampling_mode, "constant", pad_value,
+        box_coordinate_mode, sampling_mode, pad_value,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..coreml_package.canonical import PackageError, save, size_of
+from ..digests.tree import model_sha256
 from . import report
 from .plan import Choice, Obstacle, OverrideError, choose
 from .weights import IOS15, IOS18, TARGETS, ModelError, Weight, WeightFileError, read_weights
@@ -170,6 +171,7 @@ def _publish(
     layers = report.rows(choices, after)
     sums = report.totals(layers, size_of(source), size_of(target))
     sums["target"] = TARGETS.get(version, f"specification {version}")
+    sums["model_sha256"] = model_sha256(target)
     report.write(job.outputs["report"], method.kind, layers, sums)
     for name in ("size_mb", "size_before_mb", "ratio", "bits_mean", "compressed", "skipped"):
         job.metric(name, sums[name])

@@ -75,6 +75,6 @@ def write(
     path: Path, kind: str, layers: Sequence[Mapping[str, Any]], sums: Mapping[str, Any]
 ) -> None:
     """Write the report as canonical JSON."""
-    report = {"version": VERSION, "kind": kind, "totals": dict(sums), "layers": list(layers)}
+    report = {"version": VERSION, "kind": kind, **sums, "layers": list(layers)}
     text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from mlbuild.coreml.mil.reader import read_function
 from mlbuild.coreml.mil.weights import WeightFiles
 from mlbuild.coreml.package import open_model
 
+from ..digests.tree import model_sha256
 from ..problem.problem import Problem
 
 
@@ -48,46 +48,54 @@ def read(package: Path) -> Facts:
         raise Problem(f"the model cannot be packaged: {error}") from error
 
 
-def files_of(folder: Path) -> list[dict[str, Any]]:
-    """Every file below a folder with size and SHA-256, by path."""
-    found = []
-    for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
-        if path.is_file():
-            data = path.read_bytes()
-            found.append(
-                {
-                    "path": path.relative_to(folder).as_posix(),
-                    "size_bytes": len(data),
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                }
-            )
-    return found
+def accepted(
+    reports: Sequence[Path], axes: Sequence[Mapping[str, Any]], package: Path
+) -> list[dict[str, Any]]:
+    """The figures of the reports that are about this model: kind, matrix axes, metrics.
 
-
-def tree_sha256(files: Sequence[Mapping[str, Any]]) -> str:
-    """One digest of a folder: of the lines that ``sha256sum`` prints for its sorted files."""
-    lines = "".join(f"{f['sha256']}  {f['path']}\n" for f in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def accepted(reports: Sequence[Path], axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The figures of reports that stages wrote: kind, matrix axes, metrics.
+    Args:
+        reports: of stages, or their metrics.json; those that name another model are left out, so
+            that the reports of all variants can be given.
+        axes: matrix axes of each.
+        package: the model.
 
     Raises:
-        Problem: a file is no report with metrics.
+        Problem: a file is no report, or all are about other models.
     """
-    found = []
+    if not reports:
+        return []
+    model, found = model_sha256(package), []
     for place, path in enumerate(reports):
-        try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-            metrics = report["metrics"] if "metrics" in report else report["totals"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Problem(f"{path.name} is no report with metrics: {error}") from error
-        entry = {"kind": report.get("kind"), "metrics": metrics}
+        report = _report(path)
+        if report.get("model_sha256", model) != model:
+            continue
+        metrics = {key: value for key, value in report.items() if _is_metric(key, value)}
+        entry: dict[str, Any] = {"kind": report.get("kind"), "metrics": metrics}
         if place < len(axes) and axes[place]:
             entry["axes"] = dict(axes[place])
         found.append(entry)
+    if not found:
+        raise Problem(
+            f"none of the {len(reports)} reports is about this model",
+            hint="give the reports of the stage that validated it",
+        )
     return found
+
+
+def _report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(f"report {path.name} cannot be read: {error}") from error
+    if not isinstance(report, dict) or not any(_is_metric(k, v) for k, v in report.items()):
+        raise Problem(f"{path.name} is no report: it holds no metrics")
+    return report
+
+
+def _is_metric(key: str, value: Any) -> bool:
+    if isinstance(value, dict):
+        return "value" in value and "n" in value
+    return key != "version" and isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def model_facts(facts: Facts) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..._shared.packaging.facts import accepted, files_of, model_facts, read, tree_sha256
+from ..._shared.digests.tree import files_of, tree_sha256
+from ..._shared.packaging.facts import accepted, model_facts, read
 from ..._shared.problem.problem import told
 
 VERSION = 1
@@ -37,7 +38,9 @@ def run(job: Any) -> None:
         },
         "model": {"file": name, "sha256": tree_sha256(files), **model_facts(facts)},
         "files": files,
-        "accepted_with": accepted(job.inputs.get("reports") or [], job.axes.get("reports") or []),
+        "accepted_with": accepted(
+            job.inputs.get("reports") or [], job.axes.get("reports") or [], package
+        ),
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
     job.outputs["manifest"].write_text(text + "\n", encoding="utf-8")

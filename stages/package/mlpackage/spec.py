@@ -28,7 +28,10 @@ KIND = Kind(
     inputs={
         "model": In("CoreMLModel", "The model to deliver."),
         "reports": In(
-            "Report", "Reports whose figures the manifest tells.", optional=True, many=True
+            "Report",
+            "Reports whose figures the manifest tells; those about other models are left out.",
+            optional=True,
+            many=True,
         ),
     },
     outputs={

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..._shared.packaging.facts import accepted, files_of, read
+from ..._shared.digests.tree import files_of
+from ..._shared.packaging.facts import accepted, read
 from ..._shared.problem.problem import Problem, told
 from ..._shared.swift.names import type_name
 from ..._shared.swift.package import Preparation, texts
@@ -27,7 +28,7 @@ def run(job: Any) -> None:
             f"type: {kind!r} is the package's own name, which Xcode gives the class it generates",
             hint=f"call it {name}Classifier or {name}Model",
         )
-    reports = accepted(job.inputs.get("reports") or [], job.axes.get("reports") or [])
+    reports = accepted(job.inputs.get("reports") or [], job.axes.get("reports") or [], model)
     preparation = Preparation.of(_preprocessing(facts.description.metadata))
     written = texts(name, kind, facts, job.params.platforms, preparation, reports)
     for path, text in written.items():

@@ -31,7 +31,10 @@ KIND = Kind(
     inputs={
         "model": In("CoreMLModel", "The model to deliver."),
         "reports": In(
-            "Report", "Reports whose figures the README tells.", optional=True, many=True
+            "Report",
+            "Reports whose figures the README tells; those about other models are left out.",
+            optional=True,
+            many=True,
         ),
     },
     outputs={"package": Out("SwiftPackage", "{Name}", "The package's folder.")},

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._shared.digests.tree import model_sha256
 from ..._shared.images.decoding import open_picture
 from ..._shared.metrics_classification.scores import Scores
 from ..._shared.page.page import Card, Figure, Section, thumbnail
@@ -37,7 +38,8 @@ def write(
         "version": VERSION,
         "kind": "validate/accuracy",
         "precision": job.params.precision,
-        "metrics": metrics,
+        "model_sha256": model_sha256(job.inputs["model"]),
+        **metrics,
         "by_class": scores.per_class(),
         "by_sample": rows,
         "unreadable": unreadable,

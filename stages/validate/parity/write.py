@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..._shared.digests.tree import model_sha256
 from ..._shared.images.decoding import open_picture
 from ..._shared.page.page import Card, Figure, Section, thumbnail
 from ..._shared.page.page import write as write_page
@@ -34,7 +35,8 @@ def write(
         "kind": "validate/parity",
         "compared": result.about,
         "precision": job.params.precision,
-        "metrics": metrics,
+        "model_sha256": model_sha256(job.inputs["candidate"]),
+        **metrics,
         "by_sample": result.by_sample,
         "worst": [result.by_sample[i]["sample"] for i in worst],
         "unreadable": unreadable,

@@ -77,7 +77,8 @@ def report(tmp_path):
     """What a validating stage writes."""
     file = tmp_path / "parity.json"
     file.write_text(
-        '{"kind": "validate/parity", "metrics": {"psnr_db": 41.25, '
-        '"agreement_top1": {"value": 0.9, "n": 20, "low": 0.7, "high": 0.97}}}'
+        '{"version": 1, "kind": "validate/parity", "compared": "centred logits", '
+        '"psnr_db": 41.25, "by_sample": [{"psnr_db": 40}], '
+        '"agreement_top1": {"value": 0.9, "n": 20, "low": 0.7, "high": 0.97}}'
     )
     return file

@@ -82,8 +82,29 @@ def test_a_truncated_weight_file_is_told(run_kind, classifier, tmp_path):
     assert ran.error.startswith("the model cannot be packaged: ")
 
 
-def test_a_file_that_is_no_report_is_told(run_kind, classifier, tmp_path):
-    (tmp_path / "notes.json").write_text("[]")
+def test_reports_about_other_models_are_left_out(run_kind, classifier, report, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"psnr_db": 21.5, "model_sha256": "00"}')
+    ran = run_kind(
+        KIND, inputs={"model": classifier, "reports": [other, report]}, tmp_path=tmp_path
+    )
+    none = run_kind(KIND, inputs={"model": classifier, "reports": [other]}, tmp_path=tmp_path)
+
+    (entry,) = ran.json("manifest")["accepted_with"]
+    assert entry["metrics"]["psnr_db"] == 41.25
+    assert none.error == "none of the 1 reports is about this model"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[]", "notes.json is no report: it holds no metrics"),
+        ('{"kind": "x", "version": 1}', "notes.json is no report: it holds no metrics"),
+        ("{", "report notes.json cannot be read: "),
+    ],
+)
+def test_a_file_that_is_no_report_is_told(run_kind, classifier, tmp_path, text, error):
+    (tmp_path / "notes.json").write_text(text)
     ran = run_kind(
         KIND,
         inputs={"model": classifier, "reports": [tmp_path / "notes.json"]},
@@ -91,4 +112,4 @@ def test_a_file_that_is_no_report_is_told(run_kind, classifier, tmp_path):
     )
 
     assert ran.kind == "failure"
-    assert ran.error.startswith("notes.json is no report with metrics: ")
+    assert ran.error.startswith(error)

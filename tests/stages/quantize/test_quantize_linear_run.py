@@ -161,7 +161,7 @@ def test_an_ios15_model_is_raised_only_when_asked(run_kind, networks, tmp_path):
         "convert it with `target: iOS16`, or give up iOS15 by `raise_target: true`"
     )
     assert raised.ok, raised.error
-    assert raised.json("report")["totals"]["target"] == "iOS16"
+    assert raised.json("report")["target"] == "iOS16"
     assert "the compressed model needs iOS16" in raised.log
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlbuild.errors import PipelineError, nearest
+from mlbuild.errors import PipelineError, did_you_mean, nearest
 from mlbuild.pipeline import fields, keys
 from mlbuild.pipeline.kinds import Kinds, LoadedKind
 from mlbuild.pipeline.matrix import Combo, Matrix, read_matrix
@@ -62,7 +62,7 @@ def read_drafts(
     """All stages that are on, and the names of those that ``if`` took away."""
     drafts: dict[str, Draft] = {}
     off: set[str] = set()
-    reader = _Reader(params, kinds, problems)
+    reader = _Reader(section, params, kinds, problems)
     for name, key, node in fields.named(problems, section, "'stages'", "a stage"):
         if name in RESERVED:
             problems.add(key, f"a stage cannot be called '{name}': references begin so")
@@ -79,9 +79,16 @@ def read_drafts(
 class _Reader:
     """Reads stages of one file."""
 
-    def __init__(self, params: Mapping[str, Json], kinds: Kinds, problems: Problems) -> None:
+    def __init__(
+        self,
+        section: Node | None,
+        params: Mapping[str, Json],
+        kinds: Kinds,
+        problems: Problems,
+    ) -> None:
         self.params, self.kinds, self.problems = params, kinds, problems
         self.kind_names: list[str] | None = None
+        self.names = list(section.entries) if isinstance(section, Mapped) else []
 
     def is_on(self, name: str, node: Mapped) -> bool:
         """Whether its `if` leaves the stage in."""
@@ -132,7 +139,10 @@ class _Reader:
         if uses is None and run is None:
             strange = [name for name in node.entries if name not in keys.STAGE]
             if not any(nearest(name[:60], ("uses", "run")) for name in strange[:20]):
-                problems.add(draft.key, f"{draft.where} has neither 'uses' nor 'run'")
+                message = f"{draft.where} has neither 'uses' nor 'run'"
+                # A profile that misspells a stage makes a new one.
+                near = [name for name in self.names[:1000] if name != draft.name]
+                problems.add(draft.key, message, hint=did_you_mean(draft.name, near))
             return
         wrong = keys.RUN_ONLY if uses is not None else keys.USES_ONLY
         for name in wrong:

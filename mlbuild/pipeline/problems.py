@@ -38,6 +38,12 @@ class Problems:
         self._noted: dict[tuple[object, ...], _Noted] = {}
         self._nodes: set[int] = set()
 
+    def copy(self) -> Problems:
+        """What is wrong so far, to be added to without changing this one."""
+        other = Problems()
+        other._noted, other._nodes = dict(self._noted), set(self._nodes)
+        return other
+
     def __len__(self) -> int:
         return len(self._noted)
 

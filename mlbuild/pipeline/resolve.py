@@ -55,7 +55,7 @@ def resolve(
         PipelineError: with all problems, sorted by place.
     """
     root = (root or project_root(doc.path)).resolve()
-    problems = doc.problems
+    problems = doc.problems.copy()
     check_top(doc.root, problems)
     check_profiles(doc.root, problems)
     tree = with_sets(with_profiles(doc.root, profiles, problems), sets, problems)

@@ -123,6 +123,8 @@ def _fan_in(draft: Draft) -> list[ToStage]:
 def _joined(
     draft: Draft, combos: list[Combo], link: ToStage, target: Draft, problems: Problems
 ) -> list[Combo]:
+    if target.variants == [{}]:
+        return combos
     picked = {axis for axis, _ in link.picks}
     right = [
         {axis: value for axis, value in combo.items() if axis not in picked}
@@ -200,6 +202,8 @@ class Targets:
 
     def one(self, link: ToStage, combo: Combo, where: str) -> str | None:
         """The variant that a single input means; None where there is none, which is noted."""
+        if not link.picks and self.drafts[link.stage].variants == [{}]:
+            return link.stage  # nearly all links of a large pipeline
         picks = self._picks(link, combo, where)
         if picks is None:
             return None

@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from mlbuild.errors import PipelineError
+from mlbuild.pipeline.load import load
+from mlbuild.pipeline.resolve import resolve
 
 HEAD = """\
 version: 1
@@ -812,6 +818,28 @@ def test_no_more_than_twenty_problems_are_printed(project) -> None:
 def test_many_wrong_stages_are_told_quickly(project) -> None:
     text = "version: 1\nstages:\n" + "".join(f"  s{n}: {{rum: a}}\n" for n in range(20_000))
     assert "... and 19980 more problems" in project.told(text)
+
+
+def test_a_profile_that_misspells_a_stage_is_told_the_nearest(project) -> None:
+    text = (
+        "version: 1\nstages: {train: {run: a}}\n"
+        "profiles:\n  tiny:\n    stages:\n      trian: {retries: 1}\n"
+    )
+    assert project.told(text, profiles=["tiny"]) == (
+        "p.yaml:6:7: stage 'trian' has neither 'uses' nor 'run'\n"
+        "   6 |       trian: {retries: 1}\n"
+        "     |       ^\n"
+        "  hint: did you mean 'train'?"
+    )
+
+
+def test_a_document_can_be_resolved_again_after_an_error(project) -> None:
+    text = "version: 1\nparams: {a: 1}\nstages: {}\n"
+    project.file.write_text(text)
+    document = load(Path("p.yaml"))
+    with pytest.raises(PipelineError):
+        resolve(document, project.registry, sets=["b=1"], root=project.root)
+    assert resolve(document, project.registry, sets=["a=2"], root=project.root).params == {"a": 2}
 
 
 @pytest.mark.parametrize(

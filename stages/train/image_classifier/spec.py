@@ -57,7 +57,7 @@ class TrainParams(Params):
         "linear", description="Last layer: on the features, or on features of unit length."
     )
     strengths: list[float] = Field(
-        default_factory=lambda: [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
+        default_factory=lambda: [0.01, 0.03, 0.1, 0.3, 1.0],
         min_length=1,
         description="Pretrained: inverse regularisations of the head that cross-validation "
         "chooses from.",

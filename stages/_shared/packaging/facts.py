@@ -71,8 +71,9 @@ def accepted(
             continue
         metrics = {key: value for key, value in report.items() if _is_metric(key, value)}
         entry: dict[str, Any] = {"kind": report.get("kind"), "metrics": metrics}
-        if place < len(axes) and axes[place]:
-            entry["axes"] = dict(axes[place])
+        own_axes = report.get("axes") or (axes[place] if place < len(axes) else {})
+        if own_axes:
+            entry["axes"] = dict(own_axes)
         found.append(entry)
     if not found:
         raise Problem(
@@ -87,9 +88,23 @@ def _report(path: Path) -> dict[str, Any]:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Problem(f"report {path.name} cannot be read: {error}") from error
+    if isinstance(report, dict) and isinstance(report.get("candidates"), list):
+        report = _chosen(report["candidates"])
     if not isinstance(report, dict) or not any(_is_metric(k, v) for k, v in report.items()):
         raise Problem(f"{path.name} is no report: it holds no metrics")
     return report
+
+
+def _chosen(candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of the model that select/best chose, shares put together again."""
+    best = next((c for c in candidates if c.get("chosen")), {})
+    figures = best.get("figures", {})
+    metrics = {name: value for name, value in figures.items() if "." not in name}
+    for name in metrics:
+        parts = {part: figures.get(f"{name}.{part}") for part in ("n", "low", "high")}
+        if parts["n"] is not None:
+            metrics[name] = {"value": figures[name], **parts, "n": int(parts["n"])}
+    return {**metrics, "kind": "select/best", "axes": best.get("axes", {})}
 
 
 def _is_metric(key: str, value: Any) -> bool:

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import shutil
 import zipfile
 
@@ -93,6 +94,36 @@ def test_reports_about_other_models_are_left_out(run_kind, classifier, report, t
     (entry,) = ran.json("manifest")["accepted_with"]
     assert entry["metrics"]["psnr_db"] == 41.25
     assert none.error == "none of the 1 reports is about this model"
+
+
+def test_a_selection_tells_the_figures_of_the_chosen_model(run_kind, classifier, tmp_path):
+    selection = tmp_path / "selection.json"
+    figures = {
+        "psnr_db": 41.5,
+        "agreement_top1": 0.9,
+        "agreement_top1.value": 0.9,
+        "agreement_top1.n": 20.0,
+        "agreement_top1.low": 0.7,
+        "agreement_top1.high": 0.97,
+    }
+    candidates = [
+        {"axes": {"bits": 8}, "chosen": False, "figures": {"psnr_db": 47.0}},
+        {"axes": {"bits": 6}, "chosen": True, "figures": figures},
+    ]
+    selection.write_text(json.dumps({"by": "size_mb", "candidates": candidates}))
+    ran = run_kind(KIND, inputs={"model": classifier, "reports": [selection]}, tmp_path=tmp_path)
+
+    assert ran.ok, ran.error
+    assert ran.json("manifest")["accepted_with"] == [
+        {
+            "kind": "select/best",
+            "axes": {"bits": 6},
+            "metrics": {
+                "psnr_db": 41.5,
+                "agreement_top1": {"value": 0.9, "n": 20, "low": 0.7, "high": 0.97},
+            },
+        }
+    ]
 
 
 @pytest.mark.parametrize(

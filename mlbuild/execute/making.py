@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mlbuild import coreml
@@ -68,7 +69,7 @@ class TaskMaker:
             StageError: a secret is not set.
             ToolchainError: its toolchain cannot be made.
         """
-        stage = planned.stage
+        stage = replace(planned.stage, inputs=planned.inputs)  # without what gates took out
         inputs = {item.role: self._paths(item) for item in planned.inputs}
         interpreter = self._interpreter(stage)
         if stage.command is not None:

@@ -45,6 +45,8 @@ def failure_lines(result: StageResult) -> list[str]:
         return []
     lines = [f"{result.stage}: {failure.message}"]
     shown = failure.traceback.rstrip().splitlines() if failure.traceback else list(failure.tail)
+    if shown and shown[-1].endswith(failure.message):
+        shown = []  # a kind that refuses its input says so itself; what came before is no cause
     lines += [f"  | {text}" for text in shown[-25:]]
     if failure.hint:
         lines.append(f"  hint: {failure.hint}")

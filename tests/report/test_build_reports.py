@@ -90,6 +90,12 @@ def test_a_stage_s_own_traceback_is_shown_in_place_of_its_last_lines() -> None:
     assert lines == ["a: ValueError: no", "  | Traceback", "  |   run.py"]
 
 
+def test_a_refusal_by_the_kind_itself_shows_no_log() -> None:
+    failure = Failure("no pictures", tail=("some warning", "error: no pictures"))
+    lines = words.failure_lines(StageResult("a", Outcome.FAILED, failure=failure))
+    assert lines == ["a: no pictures"]
+
+
 def test_a_gate_that_failed_says_by_how_much() -> None:
     assert "    gate: psnr_db 38 is below min 40" in told(result(GATE))
 

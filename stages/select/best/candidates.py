@@ -57,6 +57,10 @@ def _paired(job: Any, axes: list[dict[str, Any]]) -> list[Path | None] | None:
     if reports is None:
         return None
     theirs = job.axes.get("reports") or [{} for _ in reports]
+    if axes == theirs:
+        # The same variants in the same order, as lists of several stages have them; by their axes
+        # alone a stage without a matrix would match every variant.
+        return list(reports)
     if any(axes) and any(theirs):
         return [_with_axes(own, reports, theirs) for own in axes]
     if len(reports) != len(axes):

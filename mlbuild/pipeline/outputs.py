@@ -101,7 +101,7 @@ class Outputs:
         folder = f"build/{self.pipeline}/{slug}"
         section = draft.node.get("outputs")
         named = params.get("name")
-        title = camel_case(named if isinstance(named, str) and named else self.pipeline)
+        title = camel_case(named if isinstance(named, str) and named else self.pipeline) or "Model"
         found: list[Output] = []
         for name, spec in kind.outputs.items():
             node = section.get(name) if isinstance(section, Mapped) else None

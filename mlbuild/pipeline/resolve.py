@@ -14,6 +14,7 @@ from mlbuild.pipeline.draft import Draft, read_drafts
 from mlbuild.pipeline.header import check_profiles, check_top, flag, pipeline_name, with_ledger
 from mlbuild.pipeline.inputs import check_inputs
 from mlbuild.pipeline.kinds import Kinds
+from mlbuild.pipeline.links import check_links
 from mlbuild.pipeline.load import Document
 from mlbuild.pipeline.naming import axes_of, marked, slug, variant_name
 from mlbuild.pipeline.nodes import Mapped, Node
@@ -25,8 +26,9 @@ from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.root import project_root
 from mlbuild.pipeline.sections import read_datasets, read_toolchains
 from mlbuild.pipeline.substitute import uses_matrix
+from mlbuild.pipeline.targets import Targets
 from mlbuild.pipeline.variants import Builder
-from mlbuild.pipeline.wiring import Targets, check_links, expand
+from mlbuild.pipeline.wiring import expand
 from mlbuild.records import Dataset, DatasetRef, PathRef, ResolvedPipeline, Stage
 
 

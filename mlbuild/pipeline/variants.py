@@ -19,7 +19,7 @@ from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.references import PerVariant, Reference, ToDataset, ToPath, ToStage, parse
 from mlbuild.pipeline.settings import settle
 from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill, fill_text
-from mlbuild.pipeline.wiring import Targets, matrix_text
+from mlbuild.pipeline.targets import Targets, matrix_text
 from mlbuild.records import (
     Axes,
     DatasetRef,

@@ -52,22 +52,21 @@ class WeightFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            data = path.open("rb")
-        except OSError as error:
-            raise WeightFileError(
-                f"{path.name} is missing or unreadable: {error.strerror}"
-            ) from error
-        with data:
-            self.size = path.stat().st_size
-            self._map = mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+        # A model whose constants are all tiny has no weight file, and none is missed then.
+        self.size = path.stat().st_size if path.is_file() else 0
+        self._map: mmap.mmap | bytes = b""
+        if self.size:
+            with path.open("rb") as data:
+                self._map = mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ)
 
     def bytes_at(self, offset: int) -> bytes:
         """The stored bytes of the tensor whose record stands at ``offset``.
 
         Raises:
-            WeightFileError: the file is cut off, or there is no record at that place.
+            WeightFileError: the file is missing or cut off, or holds no record at that place.
         """
+        if not self.path.is_file():
+            raise WeightFileError(f"{self.path.name} is missing from the package")
         if offset + _RECORD_BYTES > self.size:
             raise WeightFileError(
                 f"{self.path.name} is cut off: a weight should start at byte {offset}, "

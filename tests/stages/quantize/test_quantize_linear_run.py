@@ -203,6 +203,21 @@ def test_a_truncated_weight_file_is_told(run_kind, truncated, tmp_path):
     assert not ran.outputs["model"].exists()
 
 
+def test_a_missing_weight_file_is_told(run_kind, truncated, tmp_path):
+    next(truncated.rglob("weight.bin")).unlink()
+    ran = run_kind(KIND, inputs={"model": truncated}, tmp_path=tmp_path)
+
+    assert ran.error == "the model cannot be compressed: weight.bin is missing from the package"
+
+
+def test_a_damaged_model_file_is_told(run_kind, truncated, tmp_path):
+    next(truncated.rglob("*.mlmodel")).write_bytes(b"\xff" * 100)
+    ran = run_kind(KIND, inputs={"model": truncated}, tmp_path=tmp_path)
+
+    assert ran.kind == "failure"
+    assert ran.error.startswith("the model cannot be compressed: model.mlmodel is no Core ML model")
+
+
 def test_what_is_no_package_is_told(run_kind, tmp_path):
     (tmp_path / "No.mlpackage").mkdir()
     ran = run_kind(KIND, inputs={"model": tmp_path / "No.mlpackage"}, tmp_path=tmp_path)

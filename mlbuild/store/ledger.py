@@ -26,6 +26,7 @@ _LOCK_HEAD = "schema: '2.0'\n"
 _ITEM = re.compile(
     r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
 )
+_KEY = re.compile(r"^ +key: '?([^\s']+)'?$", re.M)
 Deps = Mapping[str, Digest]  # path relative to the root -> what it held
 
 
@@ -88,6 +89,7 @@ class Ledger:
         self.yaml_file = root / "dvc.yaml"
         self._lock: Sections | None = None
         self._published: dict[str, str] | None = None
+        self._names: dict[str, str] | None = None  # key -> block
 
     def all_files(self) -> tuple[Path, Path, Path]:
         """The files that make up this pipeline's part of the ledger."""
@@ -112,12 +114,12 @@ class Ledger:
 
     def with_key(self, key: str) -> StageRecord | None:
         """Any stage's record with exactly this key; nothing but the matching entry is parsed."""
-        for name, block in self.lock().blocks.items():
-            if f"key: {key}\n" in block or f"key: '{key}'\n" in block:
-                found = self._parse(name, block, any_pipeline=True)
-                if found and found[1].key == key:
-                    return found[1]
-        return None
+        if self._names is None:
+            blocks = self.lock().blocks
+            self._names = {k: name for name, block in blocks.items() for k in _KEY.findall(block)}
+        name = self._names.get(key)
+        found = self._parse(name, self.lock().blocks[name], any_pipeline=True) if name else None
+        return found[1] if found and found[1].key == key else None
 
     def lock(self) -> Sections:
         """dvc.lock in blocks, read once.
@@ -131,7 +133,7 @@ class Ledger:
 
     def reload(self) -> None:
         """The files were written: read them again when they are asked for."""
-        self._lock = self._published = None
+        self._lock = self._published = self._names = None
 
     def datasets(self) -> dict[str, Json]:
         """The frozen datasets, by name."""

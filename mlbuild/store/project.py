@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from mlbuild.errors import DataError
 from mlbuild.records import Digest, Json, Progress, ResolvedPipeline, Stage, StageRecord
@@ -16,6 +15,7 @@ from mlbuild.store.commit import Build, commit, is_current
 from mlbuild.store.datasets import Tracker
 from mlbuild.store.depends import Dependencies
 from mlbuild.store.digests import Digests
+from mlbuild.store.facts import Placement, Published
 from mlbuild.store.files import explained, write_atomic
 from mlbuild.store.init import cache_settings, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
@@ -27,26 +27,6 @@ from mlbuild.store.runs import RunCache
 __all__ = ["Placement", "Published", "Scratch", "Store"]
 
 OnWait = Callable[[str], None]
-
-
-class Placement(NamedTuple):
-    """How a stage's outputs stand to a record of it: names of outputs."""
-
-    missing: tuple[str, ...]
-    modified: tuple[str, ...]  # changed by somebody else than mlbuild
-    outdated: tuple[str, ...]  # of an earlier build
-
-    @property
-    def in_place(self) -> bool:
-        """Whether everything is where and what the record says."""
-        return not (self.missing or self.modified or self.outdated)
-
-
-class Published(NamedTuple):
-    """What was moved into place, and what of the user's own had to make room for it."""
-
-    outputs: dict[str, Digest]
-    kept: tuple[Path, ...]
 
 
 class Store:
@@ -104,7 +84,12 @@ class Store:
         modified: list[str] = []
         outdated: list[str] = []
         for out in stage.outputs:
-            want, got = record.outputs.get(out.name), self.digests.of(self.root / out.path)
+            want = record.outputs.get(out.name)
+            try:
+                got = self.digests.of(self.root / out.path)
+            except DataError:  # a dangling link, a pipe, a file without rights: not our work
+                modified.append(out.name)
+                continue
             if got is None:
                 missing.append(out.name)
             elif want is None or got.md5 != want.md5 or got.isexec != want.isexec:

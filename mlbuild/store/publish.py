@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mlbuild.records import Stage
+from mlbuild.records import Output, Stage
 from mlbuild.store.files import checkpoint, explained, remove, write_atomic
 
 _JOURNAL = "journal"
@@ -78,9 +78,12 @@ class Publisher:
         work = self._work / slug(stage.name)
         with explained("preparing the stage", work):
             remove(work)
-            (work / "tmp").mkdir(parents=True)
+            work.mkdir(parents=True)
+            if stage.kind is not None:
+                (work / "tmp").mkdir()  # only workers are told of it
             self._hide()
-            outputs = {o.name: self._place(work, stage, o.name, o.path) for o in stage.outputs}
+            flat = _may_share_a_folder([Path(o.path).name for o in stage.outputs])
+            outputs = {o.name: self._place(work, stage, o, flat) for o in stage.outputs}
             scratch = Scratch(
                 stage,
                 work,
@@ -176,15 +179,17 @@ class Publisher:
         if not ignore.exists():
             ignore.write_text("*\n")
 
-    def _place(self, work: Path, stage: Stage, name: str, path: str) -> Path:
+    def _place(self, work: Path, stage: Stage, out: Output, flat: bool) -> Path:
         """Where the new output is written: on the filesystem that it will be renamed on."""
-        dest = self._root / path
+        dest = self._root / out.path
         if self._device(dest.parent) == self._device(work):
-            place = work / "outputs" / slug(name) / dest.name
+            if flat:  # making and removing folders is what small stages would pay most for
+                return work / dest.name
+            place = work / f"{slug(out.name)}.out" / dest.name
         else:
             beside = _existing(dest.parent) / _FOREIGN / f"{self._pipeline}-{slug(stage.name)}"
-            remove(beside / slug(name))
-            place = beside / slug(name) / dest.name
+            remove(beside / slug(out.name))
+            place = beside / slug(out.name) / dest.name
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -199,7 +204,8 @@ class Publisher:
         for name in names:
             new = scratch.outputs[name]
             dest = self._root / scratch.stage.output(name).path
-            aside = new.parent.with_name(f"{new.parent.name}.old") / new.name
+            own = new.parent if new.parent == scratch.work else new.parent.parent
+            aside = own / f".old-{slug(name)}"
             moves.append(Move(str(new), str(dest), str(aside), os.path.lexists(dest)))
         return moves
 
@@ -281,6 +287,12 @@ def sync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _may_share_a_folder(names: Sequence[str]) -> bool:
+    taken = {*names, "tmp", _JOURNAL, "metrics.json", "plots"}
+    reserved = sum(name in ("metrics.json", "plots") for name in names)
+    return len(taken) == len(names) + 4 - reserved and not any(n.startswith(".") for n in names)
 
 
 def _existing(folder: Path) -> Path:

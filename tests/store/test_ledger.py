@@ -530,3 +530,15 @@ def test_many_processes_record_at_once_and_nothing_is_lost(project):
             f"{n}-s" for n in names
         )
     assert "up to date" in project.dvc("status")
+
+
+def test_an_output_that_cannot_be_read_counts_as_changed_and_is_kept(project):
+    records = project.build()
+    stage = project.stages[0]
+    (project.root / "out/a").unlink()
+    (project.root / "out/a").symlink_to("gone")
+    store = project.store()
+    assert store.placement(stage, records["a"]).modified == ("o",)
+    (kept,) = store.restore(stage, records["a"])
+    assert kept.is_symlink()
+    assert project.text("out/a") == "a "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ..._shared.compression.apply import Method, common_obstacle, compress
 from ..._shared.compression.plan import Choice
-from ..._shared.compression.weights import Weight
+from ..._shared.compression.weights import IOS18, Weight
 from .kmeans import palette
 
 _OPTIONS = (
@@ -67,7 +68,22 @@ def _palettize(model: Any, choices: Sequence[Choice], joint: bool, workers: int)
 
     configs = {c.weight.name: _config(cto, c.options or {}, workers) for c in choices}
     wanted = cto.OptimizationConfig(op_name_configs=configs)
-    return cto.palettize_weights(model, wanted, joint_compression=joint)
+    with _table_sizes(model.get_spec().specificationVersion):
+        return cto.palettize_weights(model, wanted, joint_compression=joint)
+
+
+@contextlib.contextmanager
+def _table_sizes(version: int) -> Iterator[None]:
+    """Keep `mode: unique` from choosing 3 bits where the target has no such tables."""
+    from coremltools.optimize.coreml._quantization_passes import palettize_weights
+
+    known = palettize_weights._SUPPORTED_NBITS
+    if version < IOS18:
+        palettize_weights._SUPPORTED_NBITS = tuple(bits for bits in known if bits != 3)
+    try:
+        yield
+    finally:
+        palettize_weights._SUPPORTED_NBITS = known
 
 
 def _config(cto: Any, options: Mapping[str, Any], workers: int) -> Any:

@@ -95,23 +95,35 @@ def test_too_many_distinct_values_for_unique_are_told(run_kind, networks, tmp_pa
     )
 
 
-def test_unique_finds_the_values_of_weights_that_have_few(run_kind, networks, layers, tmp_path):
-    first = run_kind(
-        KIND, params={"bits": 2}, inputs={"model": networks("iOS17")}, tmp_path=tmp_path
-    )
+@pytest.mark.parametrize(
+    ("target", "values", "bits"),
+    [("iOS17", 4, 2), ("iOS17", 7, 4), ("iOS18", 7, 3), ("iOS17", 200, 8)],
+)
+def test_unique_finds_the_values_of_weights_that_have_few(
+    run_kind, layers, tmp_path, target, values, bits
+):
     import coremltools as ct
+    from coremltools.converters.mil import Builder as mb  # noqa: N813
 
-    dense = ct.optimize.coreml.decompress_weights(ct.models.MLModel(str(first.outputs["model"])))
-    dense.save(str(tmp_path / "Dense.mlpackage"))
+    weight = np.random.default_rng(1).integers(0, values, (64, 64)).astype(np.float32)
+
+    @mb.program(
+        input_specs=[mb.TensorSpec(shape=(1, 64))], opset_version=getattr(ct.target, target)
+    )
+    def program(x):
+        return mb.linear(x=x, weight=weight, name="large")
+
+    model = ct.convert(program, minimum_deployment_target=getattr(ct.target, target))
+    model.save(str(tmp_path / "Net.mlpackage"))
     ran = run_kind(
         KIND,
         params={"mode": "unique"},
-        inputs={"model": tmp_path / "Dense.mlpackage"},
+        inputs={"model": tmp_path / "Net.mlpackage"},
         tmp_path=tmp_path,
     )
 
     assert ran.ok, ran.error
-    assert layers(ran)["large"]["after"]["bits"] == 2
+    assert layers(ran)["large"]["after"]["bits"] == bits
 
 
 def test_equal_inputs_give_equal_bytes(run_kind, networks, tree, tmp_path):

@@ -379,3 +379,23 @@ def test_dogs_are_told_apart_in_five_folds(run_kind, tmp_path):
     assert ran.ok, ran.error
     assert ran.metrics["accuracy"]["n"] == 175
     assert ran.metrics["accuracy"]["value"] >= 0.90
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "roles", "message"),
+    [
+        ("test", ["images"], "evaluate: test, but the input 'test' is missing"),
+        ("kfold", ["images", "test"], "evaluate: kfold, but the input 'test' is not used"),
+    ],
+)
+def test_the_test_input_and_the_way_to_evaluate_must_agree(
+    run_kind, photos, tmp_path, evaluate, roles, message
+):
+    ran = run_kind(
+        KIND,
+        tmp_path=tmp_path,
+        inputs=dict.fromkeys(roles, photos),
+        params={**QUICK, "evaluate": evaluate},
+    )
+
+    assert (ran.kind, ran.error) == ("failure", message)

@@ -12,7 +12,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from ..._shared.torch_model.architectures import build
+from ..._shared.torch_model.architectures import build, make_head
 from ..._shared.torch_model.preprocessing import Preprocessing
 from ..._shared.torch_setup.configure import seed_everything
 from . import network, parts
@@ -93,6 +93,7 @@ class Learner:
         if self._backbone is None or head is None:
             return build("small-cnn", self.arguments, self.classes)
         net = copy.deepcopy(self._backbone)
+        net.head = make_head(self.params.head, net.width, self.classes)
         layer = net.head.linear if self.params.head == "unit-linear" else net.head
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(head.weight))

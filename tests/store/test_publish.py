@@ -265,7 +265,7 @@ def test_an_error_while_moving_rolls_back_at_once(tmp_path, monkeypatch):
     real = publish.move_path
 
     def fail_once(source: Path, to: Path) -> None:
-        if to == tmp_path / "out/b" and ".old" not in str(source):
+        if to == tmp_path / "out/b" and ".work" in str(source):
             raise OSError(errno.EIO, "Input/output error", str(to))
         real(source, to)
 

@@ -388,3 +388,37 @@ def test_what_a_script_lacks_is_asked_for(run_kind, tmp_path, params, message):
     ran = run_kind(KIND, tmp_path=tmp_path, inputs={"model": script}, params=params)
 
     assert (ran.kind, ran.error) == ("failure", message)
+
+
+@pytest.mark.parametrize(
+    ("std", "colour"),
+    [
+        ((58.0, 57.0, 61.0), "RGB"),
+        ((128.0, 128.0, 128.0), "RGB"),
+        ((60.0, 50.0, 40.0), "BGR"),
+        ((255.0,), "GRAY"),
+    ],
+)
+def test_core_ml_on_pixels_says_what_torch_says_on_the_picture(run_kind, tmp_path, std, colour):
+    """The whole way: resizing, colour order, scale, bias and folding agree, run by the runtime."""
+    import sys
+
+    import numpy as np
+    from PIL import Image
+
+    from mlbuild.coreml import load
+
+    folder = write_model(tmp_path / "m", std=std, colour=colour)
+    ran = run_kind(
+        KIND, tmp_path=tmp_path, inputs={"model": folder}, params={"precision": "float32"}
+    )
+    model = sys.modules["_mlbuild_stages._shared.torch_model.model_file"].load(folder)
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    image = Image.fromarray(noise)
+
+    wanted = model.probabilities(model.preprocess(image)[None])[0].tolist()
+    fitted = model.description.preprocessing.fit(image)
+    scores = load(str(ran.outputs["model"])).predict({"image": fitted})["classLabel_probs"]
+
+    # float32 sums in another order
+    assert [scores[label] for label in model.labels] == pytest.approx(wanted, abs=1e-6)

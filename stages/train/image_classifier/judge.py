@@ -59,9 +59,8 @@ def judge(
         learn, ask = parts.holdout(data.truth, data.content, params.holdout, params.seed)
         learnt = learner.learn(data, learn, watch)
         return _verdict(f"{len(ask)} held out", learner, learnt, data, ask)
-    check_classes(
-        data, labels, max(params.folds, _least(params, watch, 2)), f"{params.folds} folds"
-    )
+    least = max(params.folds, _least(params, watch, 2))
+    check_classes(data, labels, least, f"{params.folds}-fold evaluation")
     return _folds(learner, data, watch)
 
 

@@ -36,9 +36,13 @@ def sig_of(found: os.stat_result) -> Sig:
 
 def settled(sig: Sig, now_ns: int) -> bool:
     """Whether a file with this stat data, read at ``now_ns``, cannot change unseen any more."""
-    newest = max(sig[1], sig[2])
+    return _rest(sig) < now_ns
+
+
+def _rest(sig: Sig) -> int:
+    """From when on every write must show. Writes set ctime, and nobody can set it back."""
     coarse = sig[1] % 1_000_000_000 == 0 and sig[2] % 1_000_000_000 == 0
-    return newest + (_COARSE_NS if coarse else GRANULE_NS) < now_ns
+    return sig[2] + (_COARSE_NS if coarse else GRANULE_NS)
 
 
 class _Walk(NamedTuple):
@@ -278,10 +282,9 @@ class Digests:
 
 def wait_for_tick(sigs: Iterable[Sig | None]) -> None:
     """Sleeps until no change can look like the newest one any more."""
-    newest = max((max(sig[1], sig[2]) for sig in sigs if sig), default=0)
-    left = newest + GRANULE_NS - time.time_ns()
+    left = max((_rest(sig) for sig in sigs if sig), default=0) - time.time_ns()
     if left > 0:
-        time.sleep(min(left, 2 * _COARSE_NS) / 1e9 + 0.001)
+        time.sleep(min(left, _COARSE_NS) / 1e9 + 0.001)
 
 
 def _visit(entry: os.DirEntry[str], prefix: str, stack: list[tuple[str, str]], walk: _Walk) -> None:

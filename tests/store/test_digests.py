@@ -328,3 +328,16 @@ def test_an_unreadable_input_is_an_error_for_others_than_root(tmp_path):
         f"reading failed: {tmp_path}/secret is not accessible\n"
         f"  hint: check the permissions, e.g. ls -ld '{tmp_path}/secret'\n"
     )
+
+
+def test_a_file_dated_in_the_future_is_trusted_and_costs_no_wait(tmp_path):
+    path = tmp_path / "f"
+    path.write_text("x")
+    os.utime(path, (4e9, 4e9))
+    age(path)
+    digests = again(tmp_path)
+    digests.of(path)
+    digests.flush()
+    told: list[float] = []
+    again(tmp_path).of(path, lambda done, total, text: told.append(total))
+    assert told == []

@@ -5,7 +5,6 @@ keeps nothing but defaults; the specs themselves are tested in the engine's envi
 """
 
 import json
-import re
 import sys
 import types
 from dataclasses import dataclass, field
@@ -169,7 +168,7 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
 def _ran(ok: bool, job: dict[str, Any], events: list[dict[str, Any]]) -> Ran:
     error = next((e for e in events if e["event"] == "error"), {})
     if error.get("traceback"):
-        print(error["traceback"])  # noqa: T201 - pytest shows it with the failed test
+        print(error["traceback"])  # pytest shows it with the failed test
     metrics, plots = Path(job["metrics"]), Path(job["plots"] or job["scratch"])
     return Ran(
         ok=ok,
@@ -197,8 +196,3 @@ def tree() -> Any:
         }
 
     return read
-
-
-def plain(text: str) -> str:
-    """A message without temporary folders."""
-    return re.sub(r"/\S*/", "", text)

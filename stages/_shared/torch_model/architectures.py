@@ -27,7 +27,7 @@ class UnitLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of features, shapes [N, F] -> [N, K]."""
-        # Features reach 30 and squares of 1,280 of them overflow float16: scale before squaring.
+        # A thousand squares of features may overflow float16: scale before squaring.
         x = x * (1.0 / 16.0)
         return self.linear(x * torch.rsqrt((x * x).sum(dim=1, keepdim=True) + 1e-4))
 

@@ -50,7 +50,8 @@ def decode_output(feature: Feature, value: Any) -> Any:
     if feature.image is not None:
         return from_planes(feature.image, value.numpy())
     if feature.array is not None:
-        return value.numpy().astype(feature.array.dtype)
+        # A multi-array has at least one dimension: Core ML gives a scalar as an array of one.
+        return np.atleast_1d(value.numpy()).astype(feature.array.dtype)
     if feature.kind in ("int64", "double"):
         return value.item()
     return value.numpy()

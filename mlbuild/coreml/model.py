@@ -89,9 +89,14 @@ class Model:
         return [self.predict(inputs) for inputs in batch]
 
     def trace(self, inputs: Mapping[str, Any]) -> Run:
-        """Predict and hand out every value that the program makes on the way."""
-        made = (o.name for op in self._function.body.operations for o in op.outputs)
-        return self.run(inputs, keep=frozenset(made))
+        """Predict and hand out every value that is computed on the way (no constants)."""
+        computed = (
+            made.name
+            for operation in self._function.body.operations
+            if operation.type != "const" and not operation.type.startswith("constexpr_")
+            for made in operation.outputs
+        )
+        return self.run(inputs, keep=frozenset(computed))
 
     def run(self, inputs: Mapping[str, Any], keep: Collection[str] = ()) -> Run:
         """Predict and hand out the values named in ``keep``."""

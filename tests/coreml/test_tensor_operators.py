@@ -470,6 +470,17 @@ def test_operator_agrees_with_torch(save_program, opset, build, inputs, oracle):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6)
 
 
+def test_scalars_are_joined_as_if_they_had_one_dimension(save_program):
+    from mlbuild.coreml import load
+
+    def build(mb, x):
+        return mb.concat(values=[mb.reduce_sum(x=x), mb.reduce_max(x=x)], axis=0)
+
+    inputs = {"x": np.array([1.0, 2.0], np.float32)}
+    (actual,) = load(save_program(build, inputs)).predict(inputs).values()
+    np.testing.assert_array_equal(actual, [3.0, 2.0])
+
+
 def test_an_index_out_of_bounds_is_an_error_where_it_must_be_validated(save_program):
     from mlbuild.coreml import ExecutionError, load
 

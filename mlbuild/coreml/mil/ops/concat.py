@@ -13,6 +13,8 @@ from ..operator import Tensor, Tensors, operator
 @operator("concat", exact=True)
 def concat(values: Tensors, axis: int, interleave: bool = False) -> Tensor:
     """Join along an axis; interleaved, element i of each comes before element i + 1 of any."""
+    # the converter joins scalars, such as the elements of a shape, as if they had one dimension
+    values = [value.reshape(1) if value.dim() == 0 else value for value in values]
     if not interleave:
         return torch.cat(values, axis)
     axis %= values[0].dim()

@@ -13,6 +13,7 @@ import yaml
 
 from mlbuild.errors import LedgerError
 from mlbuild.records import Json, Stage
+from mlbuild.store.sections import lines_of
 from mlbuild.store.yaml12 import Loader, entry
 
 _REMEDY = "put it right by hand; mlbuild only adds its own stages to it"
@@ -144,7 +145,7 @@ def _opened(text: str, node: Any) -> tuple[str, str]:
 
 def _closed(text: str) -> str:
     """Takes the line `stages:` out: DVC does not accept it without a stage."""
-    return "".join(line for line in text.splitlines(keepends=True) if line.rstrip() != "stages:")
+    return "".join(line for line in lines_of(text) if line.rstrip() != "stages:")
 
 
 def _end(text: str, node: Any) -> int:

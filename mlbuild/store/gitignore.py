@@ -64,7 +64,9 @@ def tracked(root: Path, path: str) -> bool:
 def _edit(file: Path, add: Collection[str] = (), drop: Collection[str] = ()) -> bool:
     with explained("writing", file):
         text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
-        lines = text.splitlines()
+        lines = text.split("\n")
+        if lines[-1] == "":
+            lines.pop()
         kept = [line for line in lines if line.strip() not in drop]
         new = [line for line in add if line not in kept]
         if kept == lines and not new:

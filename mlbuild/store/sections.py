@@ -38,11 +38,10 @@ def split(text: str) -> Sections:
         return Sections(head=text, broken=broken)
     found = Sections(head=text[: top.start()], broken=broken)
     name, start, position = "", 0, top.end() + 1
-    lines = text[position:].splitlines(keepends=True)
-    for line in lines:
+    for line in lines_of(text[position:]):
         if line[0] not in " \n\r#":
             break
-        match = _KEY.match(line) if line[:2] == "  " and line[2] != " " else None
+        match = _KEY.match(line) if line[:2] == "  " else None
         if match:
             if name:
                 found.blocks[name] = text[start:position]
@@ -52,6 +51,11 @@ def split(text: str) -> Sections:
         found.blocks[name] = _ended(text[start:position])
     found.tail = text[position:]
     return found
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends. YAML 1.2 breaks them where `str.splitlines` sees more than that."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _ended(block: str) -> str:
@@ -65,7 +69,7 @@ def _without_conflicts(text: str) -> tuple[str, bool]:
     kept: list[str] = []
     block_start = 0  # where in `kept` the block that we are in began
     inside = dropping = side_start = False
-    for line in text.splitlines(keepends=True):
+    for line in lines_of(text):
         is_key = bool(_KEY.match(line))
         if line.startswith(_MARKERS):
             inside, side_start = not line.startswith(">>>>>>>"), True

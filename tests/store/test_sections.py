@@ -97,3 +97,9 @@ def test_a_variants_name_can_be_read():
 
 def test_a_name_that_is_taken_gets_six_digits():
     assert ledger_names("p", ["a"], {"p-a"})["a"].startswith("p-a-")
+
+
+def test_a_line_ends_at_a_newline_and_nowhere_else():
+    odd = LOCK.replace("cmd: x", "cmd: 'x\x0b\x85\u2028y'")
+    assert list(split(odd).blocks) == ["a", "2024", "b-c"]
+    assert split(odd).text() == odd

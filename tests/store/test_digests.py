@@ -55,7 +55,9 @@ def test_what_is_not_there_has_no_digest(digests, tmp_path):
 @given(
     st.dictionaries(
         st.lists(
-            st.text("abé '\"\n#😀", min_size=1, max_size=4)
+            st.text(
+                "abé '\"#😀", min_size=1, max_size=4
+            )  # DVC's patterns miss `.git` behind a newline
             | st.sampled_from([".git", ".hg", ".hidden", ".gitignore"]),
             min_size=1,
             max_size=3,

@@ -78,7 +78,14 @@ class Pipeline:
         document = loading.load(file)
         root = project_root(file)
         kinds = registry.Registry.load(root, trusted=trust.is_trusted(root))
-        resolved = resolving.resolve(document, kinds, sets=sets, profiles=profiles, root=root)
+        resolved = resolving.resolve(
+            document,
+            kinds,
+            sets=sets,
+            profiles=profiles,
+            root=root,
+            toolchains=Toolchains(root, {}).names(),
+        )
         return cls(resolved, kinds)
 
     @cached_property

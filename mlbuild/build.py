@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ from mlbuild.records import (
     StageResult,
 )
 from mlbuild.report.listener import Silent
-from mlbuild.report.outcome import build_result
+from mlbuild.report.outcome import IN_PLACE, build_result
 from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
@@ -61,8 +61,10 @@ class RunOptions:
 class Pipeline:
     """A pipeline file, resolved. The Python twin of `mlbuild run` and `mlbuild status`."""
 
-    def __init__(self, resolved: ResolvedPipeline, kinds: registry.Registry) -> None:
-        self.resolved, self.kinds = resolved, kinds
+    def __init__(
+        self, resolved: ResolvedPipeline, kinds: registry.Registry, loaded_ns: int = 0
+    ) -> None:
+        self.resolved, self.kinds, self._loaded_ns = resolved, kinds, loaded_ns
         self.name, self.root = resolved.name, resolved.root
 
     @classmethod
@@ -74,7 +76,7 @@ class Pipeline:
         Raises:
             PipelineError: with everything that is wrong in the file, each with its place.
         """
-        file = Path(path)
+        file, began = Path(path), time.time_ns()
         document = loading.load(file)
         root = project_root(file)
         kinds = registry.Registry.load(root, trusted=trust.is_trusted(root))
@@ -86,7 +88,7 @@ class Pipeline:
             root=root,
             toolchains=Toolchains(root, {}).names(),
         )
-        return cls(resolved, kinds)
+        return cls(resolved, kinds, began)
 
     @cached_property
     def graph(self) -> graph.Graph:
@@ -117,13 +119,14 @@ class Pipeline:
             self.store.forget_noop()
             made = self.store.initialize()
             self.store.recover()
-            self._watch()
+            for path in self._sources():
+                self.store.digests.watch(path)
             planner, shelf = self._planner(names, options, _told(listener), fetch=True)
             planned = self._plan_with_remote(planner, names, options, listener)
             todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [p.stage for p in planned], todo)
             results = self._execute(names, planned, planner, shelf, options, listener, stop)
-            self._record(planner, shelf, options, listener)
+            self._record(planner, results, shelf, options, listener)
             notes = [made] if made else []
             seconds = time.monotonic() - began
             result = build_result(self.name, results, names, seconds, notes, options.locked)
@@ -257,9 +260,7 @@ class Pipeline:
             tasks = self._tasks(shelf, options, _told(listener))
             if not options.locked:
                 tasks.ensure_toolchains(planned)
-            steps = BuildSteps(
-                self.resolved, self.store, planner, tasks, listener, options.locked
-            )
+            steps = BuildSteps(self.resolved, self.store, planner, tasks, listener, options.locked)
             chosen = set(names)
             parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
             stages = {s.name: s for s in self.resolved.stages}
@@ -276,7 +277,12 @@ class Pipeline:
         return TaskMaker(self.resolved, shelf, self.kinds, toolchains, state_dir, progress)
 
     def _record(
-        self, planner: Planner, shelf: Shelf, options: RunOptions, listener: Listener
+        self,
+        planner: Planner,
+        results: Mapping[str, StageResult],
+        shelf: Shelf,
+        options: RunOptions,
+        listener: Listener,
     ) -> None:
         """Writes the ledger: once a build, also after failures and interrupts."""
         if options.locked:
@@ -285,7 +291,9 @@ class Pipeline:
             for path in shelf.versioned_paths():
                 self.store.add_dataset(path, _told(listener))
         records = {
-            n: p.record for n, p in planner.decided.items() if p.record is not None and p.record.key
+            name: record
+            for name, result in results.items()
+            if result.outcome in IN_PLACE and (record := planner.decided[name].record) is not None
         }
         self.store.commit(
             self.resolved,
@@ -295,24 +303,27 @@ class Pipeline:
             on_wait=listener.noted,
         )
 
-    def _watch(self) -> None:
-        """Names to the no-op path what was read besides inputs and outputs."""
+    def _changed_since_loading(self) -> bool:
+        """Whether the pipeline file or a kind was edited while it was being read."""
+        changes = (p.stat().st_ctime_ns for p in self._sources() if p.exists())
+        return any(changed >= self._loaded_ns for changed in changes)
+
+    def _sources(self) -> list[Path]:
+        """What was read besides inputs and outputs."""
         watched = [self.resolved.file.absolute(), self.root / "stages"]
         watched += [self.root / t.requirements for t in self.resolved.toolchains.values()]
         for kind in dict.fromkeys(s.kind for s in self.resolved.stages if s.kind):
             loaded = self.kinds.get(kind)
             watched += [loaded.folder, *registry.code_files(loaded)]
-        for path in watched:
-            self.store.digests.watch(path)
+        return watched
 
     def _remember(
         self, result: BuildResult, planner: Planner, shelf: Shelf, options: RunOptions
     ) -> None:
         """Lets the same command find out without planning that nothing changed."""
-        settled = {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED}
         if options.told_again is None or not result.ok or options.force:
             return
-        if not options.record or any(s.outcome not in settled for s in result.stages):
+        if not options.record or self._changed_since_loading():
             return
         reused = tuple(
             replace(s, outcome=Outcome.REUSED, reasons=(), seconds=0.0)
@@ -338,4 +349,3 @@ def _md5(store: Store, path: Path, *, anew: bool = False) -> str | None:
         store.digests.forget(path)
     found = store.digests.of(path)
     return found.md5 if found else None
-

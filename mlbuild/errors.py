@@ -72,9 +72,7 @@ class MlbuildError(Exception):
     exit_code = EXIT_STAGE
 
     def __init__(self, *problems: Problem | str, hint: str | None = None) -> None:
-        self.problems = tuple(
-            Problem(p, hint=hint) if isinstance(p, str) else p for p in problems
-        )
+        self.problems = tuple(Problem(p, hint=hint) if isinstance(p, str) else p for p in problems)
         super().__init__("\n".join(p.message for p in self.problems))
 
     def render(self) -> str:

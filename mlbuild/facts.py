@@ -85,7 +85,7 @@ class Shelf:
         return self._paths[name]
 
     def versioned_paths(self) -> list[str]:
-        """Path datasets that were read and lie in the project, relative to it: DVC versions them."""
+        """Path datasets that were read and lie in the project: DVC versions them."""
         root = self._pipeline.root
         return [
             path.relative_to(root).as_posix()

@@ -244,9 +244,8 @@ def test_an_early_cut_off_stops_the_wave() -> None:
     world = chain().build()
     world.paths["src.txt"] = "s2"
     pipeline = ResolvedPipeline("p", Path("p"), Path("/"), {}, tuple(world.stages), {}, {})
-    facts = Facts(
-        lambda k: {}, lambda t: "t", lambda d: None, world.paths.get, world.paths.get, lambda d: None
-    )
+    path = world.paths.get
+    facts = Facts(lambda k: {}, lambda t: "t", lambda d: None, path, path, lambda d: None)
     planner = Planner(pipeline, world.memory, facts)
     first, second = planner.plan(["a", "b"])
     assert second.decision is Decision.PENDING

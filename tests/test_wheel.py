@@ -71,7 +71,8 @@ def test_the_wheel_has_the_same_kinds_as_the_checkout(built: Path) -> None:
 
 def test_the_sdist_can_be_tested(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
-    names = {n.split("/", 1)[1] for n in tarfile.open(sdist).getnames() if "/" in n}
+    with tarfile.open(sdist) as archive:
+        names = {n.split("/", 1)[1] for n in archive.getnames() if "/" in n}
     assert {"README.md", "LICENSE", "tests/test_layers.py", "pipelines/dogs.yaml"} <= names
 
 

@@ -11,11 +11,10 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mlbuild.pipeline.schema import json_schema  # noqa: E402
-from mlbuild.report.kinds import kinds_markdown  # noqa: E402
-
 from mlbuild.cli.main import VERBS, cli  # noqa: E402 - after the path is set
+from mlbuild.pipeline.schema import json_schema  # noqa: E402
 from mlbuild.registry import Registry  # noqa: E402
+from mlbuild.report.kinds import kinds_markdown  # noqa: E402
 
 _WIDTH = 96
 

@@ -36,8 +36,11 @@ class Steps(Protocol):
 
     def decide(self, name: str) -> Planned: ...
 
-    def settle(self, planned: Planned) -> StageResult:
-        """Reuses or restores; also tells of stages that are excluded."""
+    def settle(self, planned: Planned) -> StageResult | Planned:
+        """Reuses or restores; also tells of stages that are excluded.
+
+        A stage whose stored result turns out to be lost comes back, decided to run.
+        """
 
     def start(self, planned: Planned, attempt: int) -> Task | StageResult:
         """A task, or the result where there could not be one (data, toolchain, disk)."""
@@ -118,10 +121,15 @@ class Queue:
         planned = self.steps.decide(name)
         if planned.decision is Decision.RUN:
             self._start_or_wait(planned)
-        elif planned.decision is Decision.PENDING and not planned.excluded:
+            return
+        if planned.decision is Decision.PENDING and not planned.excluded:
             self._end(StageResult(name, Outcome.SKIPPED, planned.reasons))
+            return
+        settled = self.steps.settle(planned)
+        if isinstance(settled, Planned):
+            self._start_or_wait(settled)
         else:
-            self._ended(self.steps.settle(planned))
+            self._ended(settled)
 
     def _hindrance(self, name: str) -> Outcome | None:
         if self.interrupted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mlbuild import gates
@@ -30,6 +31,7 @@ from mlbuild.records import (
     Task,
     Undeclared,
 )
+from mlbuild.store.cache import ObjectMissingError
 from mlbuild.store.project import Store
 from mlbuild.store.publish import Scratch
 
@@ -59,8 +61,8 @@ class BuildSteps:
             planned = self._planner.decide(name)
         return planned
 
-    def settle(self, planned: Planned) -> StageResult:
-        """Reuses or restores."""
+    def settle(self, planned: Planned) -> StageResult | Planned:
+        """Reuses or restores; a stage whose objects are lost or corrupt is to run after all."""
         stage = planned.stage
         if planned.record is None:
             return StageResult(stage.name, Outcome.EXCLUDED)
@@ -69,6 +71,10 @@ class BuildSteps:
         try:
             kept = self._store.restore(stage, planned.record)
             results = self._evaluate(stage)
+        except ObjectMissingError as error:
+            self._listener.warned(f"{stage.name}: {error}; it runs again")
+            reasons = planned.reasons or (Reason.OUTPUT_MISSING,)
+            return replace(planned, decision=Decision.RUN, reasons=reasons)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
         notes = self._kept_notes(kept)

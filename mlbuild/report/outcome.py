@@ -14,6 +14,10 @@ from mlbuild.errors import (
 )
 from mlbuild.records import BuildResult, Outcome, StageResult
 
+# Outcomes after which a stage's outputs lie where they belong.
+IN_PLACE = frozenset(
+    {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.GATE_FAILED, Outcome.EXCLUDED}
+)
 _GOOD = {Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED}
 
 

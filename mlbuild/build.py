@@ -325,10 +325,9 @@ class Pipeline:
             return
         if not options.record or self._changed_since_loading():
             return
+        kept = Outcome.EXCLUDED  # a gate takes a variant out each time
         reused = tuple(
-            replace(s, outcome=Outcome.REUSED, reasons=(), seconds=0.0)
-            if s.outcome is not Outcome.EXCLUDED
-            else s
+            replace(s, outcome=kept if s.outcome is kept else Outcome.REUSED, reasons=(), seconds=0)
             for s in result.stages
         )
         again = replace(result, stages=reused, seconds=0.0, notes=())

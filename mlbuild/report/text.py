@@ -61,6 +61,7 @@ class Text:
 
     def started(self, stage: str) -> None:
         """A stage's process was started."""
+        self._drop("")
         if self._progress:
             self._bars[stage] = self._progress.add_task("", total=None, stage=escape(stage))
         elif self._level > 0:
@@ -68,16 +69,19 @@ class Text:
 
     def advanced(self, stage: str, done: float, total: float | None, text: str) -> None:
         """A bar on a terminal, now and then a line elsewhere."""
-        if self._progress and stage in self._bars:
+        if self._progress:
+            if stage not in self._bars:  # the engine itself: toolchains, datasets
+                self._bars[stage] = self._progress.add_task("", total=None, stage=escape(stage))
             self._progress.update(
                 self._bars[stage], completed=done, total=total, description=escape(text)
             )
-        elif self._level >= 0 and not self._console.is_terminal:
+        elif self._level >= 0:
             now = time.monotonic()
             if now - self._last.setdefault(stage, now) >= _QUIET_SECONDS:
                 self._last[stage] = now
                 share = f"{100 * done / total:.0f} % " if total else ""
-                self._print(f"  {escape(stage)}: {share}{escape(text)}")
+                who = f"{escape(stage)}: " if stage else ""  # no stage: the engine itself
+                self._print(f"  {who}{share}{escape(text)}")
 
     def logged(self, stage: str, text: str) -> None:
         """What a stage says, with -v."""

@@ -192,3 +192,12 @@ def test_durations_are_told_as_people_say_them(value: float, text: str) -> None:
 )
 def test_sizes_are_decimal(value: int, text: str) -> None:
     assert words.size(value) == text
+
+
+def test_making_a_toolchain_is_shown_on_a_terminal_too() -> None:
+    out = io.StringIO()
+    text = Text(Console(file=out, force_terminal=True, width=100))
+    text.began("p", [Stage("a", "a")], 1)
+    text.advanced("", 0, None, "torch: installing 32 packages")
+    text.finished(result(RAN))
+    assert "torch: installing 32 packages" in out.getvalue()

@@ -109,3 +109,23 @@ def test_a_file_past_400_lines_is_two_files(path: Path) -> None:
 
 def test_stages_is_no_python_package() -> None:
     assert not list((ROOT / "stages").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "stages").rglob("spec.py")), ids=lambda p: p.parent.name
+)
+def test_a_spec_imports_only_the_door_for_authors(path: Path) -> None:
+    modules = {n.split(".")[0] for n in _imports(path)} - {"__future__", "typing", "re", "math"}
+    assert modules == {"mlbuild"}
+    assert {n for n in _imports(path) if n.startswith("mlbuild")} >= {"mlbuild.api"}
+    assert not [n for n in _imports(path) if n.startswith("mlbuild.") and "api" not in n]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(p for p in (ROOT / "stages").rglob("*.py") if p.name != "spec.py"),
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_the_code_of_a_kind_imports_nothing_of_the_engine(path: Path) -> None:
+    engine = {n for n in _imports(path) if n.split(".")[0] == "mlbuild"}
+    assert not {n for n in engine if not n.startswith("mlbuild.coreml")}

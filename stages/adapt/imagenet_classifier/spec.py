@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import field_validator
-
-from mlbuild.api import Field, Kind, Metric, Out, Params
+from mlbuild.api import Field, Kind, Metric, Out, Params, field_validator
 
 _CLASSES = 1000
 

@@ -3,9 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
-
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, field_validator, model_validator
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
@@ -21,10 +19,8 @@ def _named(name: str) -> str:
     return name
 
 
-class InputSpec(BaseModel):
+class InputSpec(Params):
     """One input of a TorchScript or exported program, which do not describe themselves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(..., description="Name in the Core ML model.")
     shape: list[Dimension] | None = Field(

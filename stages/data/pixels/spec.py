@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import model_validator
-
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
 
 
 class PixelsParams(Params):

@@ -3,9 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import field_validator, model_validator
-
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, field_validator, model_validator
 
 
 class SplitParams(Params):

@@ -2,15 +2,11 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
-
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
 
 
-class Limit(BaseModel):
+class Limit(Params):
     """What a metric must keep to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: float | None = Field(None, description="At least this.")
     max: float | None = Field(None, description="At most this.")

@@ -2,17 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
-
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
 
 _PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 
 
-class Augment(BaseModel):
+class Augment(Params):
     """Random changes of training pictures; 0 or false turns one off."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     flip: bool = Field(True, description="Mirror left and right; not for digits and text.")
     rotate: float = Field(10.0, ge=0, le=180, description="Degrees, either way.")

@@ -75,6 +75,7 @@ class _Writer:
     shared: dict[int, str] = field(default_factory=dict)
 
     def function(self) -> None:
+        """The text of the whole function: its inputs, then its operations in order."""
         self.lines.append("def program(inputs, kept):")
         for given in self.whole.inputs:
             self.dtypes[given.name] = given.type.dtype

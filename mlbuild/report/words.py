@@ -44,9 +44,11 @@ def failure_lines(result: StageResult) -> list[str]:
     if failure is None:
         return []
     lines = [f"{result.stage}: {failure.message}"]
-    shown = failure.traceback.rstrip().splitlines() if failure.traceback else list(failure.tail)
+    shown = list(failure.tail)
     if shown and shown[-1].endswith(failure.message):
         shown = []  # a kind that refuses its input says so itself; what came before is no cause
+    if failure.traceback:
+        shown = failure.traceback.rstrip().splitlines()
     lines += [f"  | {text}" for text in shown[-25:]]
     if failure.hint:
         lines.append(f"  hint: {failure.hint}")

@@ -119,8 +119,6 @@ def parse_requirements(text: str, file: str) -> tuple[Pin, ...]:
             problems.append(Problem(f"'{pin.name}' stands twice", Place(file, number, 1, line)))
         else:
             pins[pin.name, pin.marker] = pin
-    if not pins and not problems:
-        problems.append(Problem("no requirements", Place(file, 1, 1)))
     if problems:
         raise PipelineError(*problems)
     return _sorted(pins.values())

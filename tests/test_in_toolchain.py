@@ -54,7 +54,7 @@ def test_the_suite_passes_in_the_torch_toolchain(suite: str, python: Path, tools
         "no:cacheprovider",
     ]
     environment = {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"},
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(tools)]),
         "OMP_NUM_THREADS": "1",
     }

@@ -24,7 +24,9 @@ def describe_model(facts: Mapping[str, Any], rows: int) -> str:
     ]
     if facts.get("labels"):
         lines.append(f"labels  {facts['labels']}")
-    lines += [f"{k}: {v}" for k, v in sorted(facts["metadata"].items()) if v]
+    metadata = dict(facts["metadata"])
+    metadata |= metadata.pop("user_defined", {})
+    lines += [f"{k}: {v}" for k, v in sorted(metadata.items()) if v]
     if "operators" in facts:
         counted = sorted(facts["operators"].items(), key=lambda item: (-item[1], item[0]))
         lines.append("operators: " + ", ".join(f"{count} {name}" for name, count in counted))

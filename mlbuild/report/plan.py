@@ -29,8 +29,10 @@ def print_plan(console: Console, pipeline: str, planned: list[Planned]) -> None:
             why = "excluded by a gate"
         elif item.blocked and item.decision is Decision.PENDING:
             why = "behind a gate that did not hold"
-        text = f"  {escape(item.stage.name.ljust(width))}  [{colour}]{item.decision:8}[/{colour}]"
-        console.print(f"{text} [dim]{why}[/dim]".rstrip(), highlight=False, soft_wrap=True)
+        what = f"{item.decision:8}" if why else str(item.decision)
+        text = f"  {escape(item.stage.name.ljust(width))}  [{colour}]{what}[/{colour}]"
+        text += f" [dim]{why}[/dim]" if why else ""
+        console.print(text, highlight=False, soft_wrap=True)
         for gate in item.gates:
             if not gate.ok:
                 console.print(f"    gate: {escape(gate.text)}", highlight=False, soft_wrap=True)
@@ -57,6 +59,7 @@ def explanation(item: Planned) -> list[str]:
 
 
 def _changes(prefix: str, old: Json, new: Json) -> Iterator[tuple[str, Json, Json]]:
+    old, new = _named(old), _named(new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted(old.keys() | new.keys()):
             yield from _changes(
@@ -64,6 +67,21 @@ def _changes(prefix: str, old: Json, new: Json) -> Iterator[tuple[str, Json, Jso
             )
     elif old != new:
         yield prefix, old, new
+
+
+def _named(value: Json) -> Json:
+    """An ``{all: ...}`` list, told by its variants: what came, what went, what changed."""
+    if not isinstance(value, list) or not all(_is_item(item) for item in value):
+        return value
+    named: dict[str, Json] = {}
+    for place, (axes, md5) in enumerate(value, 1):
+        label = ",".join(f"{k}={v}" for k, v in sorted(axes.items())) or f"number {place}"
+        named[f"[{label}]"] = md5
+    return named
+
+
+def _is_item(item: Json) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], Mapping)
 
 
 def _shown(value: Json) -> str:

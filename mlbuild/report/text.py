@@ -136,7 +136,9 @@ class Text:
         took = words.seconds(result.seconds) if result.outcome is Outcome.RAN else ""
         why = f"  [dim]{words.reasons(result.reasons)}[/dim]" if result.reasons else ""
         name = escape(result.stage.ljust(self._width))
-        return f"  {name}  [{colour}]{outcome:11}[/{colour}] {took:>10}{why}".rstrip()
+        if not (took or why):
+            return f"  {name}  [{colour}]{outcome}[/{colour}]"
+        return f"  {name}  [{colour}]{outcome:11}[/{colour}] {took:>10}{why}"
 
     def _drop(self, stage: str) -> None:
         if self._progress and stage in self._bars:

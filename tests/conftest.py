@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from mlbuild.toolchains import Toolchains
+from mlbuild.toolchains.places import cache_dir
+
 ROOT = Path(__file__).parents[1]
 
 # These need torch and coremltools, which the engine's environment does not have: they are run by
@@ -59,6 +62,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MLBUILD_CACHE_DIR", os.fspath(tmp_path / "cache"))
     monkeypatch.setenv("CI", "true")
     return root
+
+
+@pytest.fixture(scope="session")
+def torch_toolchains() -> Path:
+    """The user's own folder of toolchains, with torch's in it: made now where it is missing."""
+
+    def tell(done: float, total: float | None, text: str) -> None:
+        print(f"torch: {text}", file=sys.stderr)
+
+    Toolchains(ROOT, {}).ensure("torch", tell)
+    return cache_dir() / "toolchains"
+
+
+@pytest.fixture
+def with_torch(torch_toolchains: Path, project: Path) -> Path:
+    """The project, with the user's toolchains and everything else of the cache its own."""
+    cache = Path(os.environ["MLBUILD_CACHE_DIR"])
+    cache.mkdir()
+    (cache / "toolchains").symlink_to(torch_toolchains)
+    return project
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""The pipelines that come with mlbuild: they resolve in every profile, and digits keeps its word."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbuild.build import Pipeline
+from mlbuild.pipeline.load import load
+from tests.conftest import ROOT, Done
+
+Run = Callable[..., Done]
+
+FILES = sorted((ROOT / "pipelines").glob("*.yaml"))
+# What a profile is told on the command line, because the checkout does not bring it.
+SETS = {("dogs", "photos"): "photos={folder}"}
+
+
+def _profiles(file: Path) -> list[str]:
+    section = load(file).root.get("profiles")
+    return [] if section is None else list(section.entries)
+
+
+def _cases() -> list[tuple[Path, str | None]]:
+    return [(file, profile) for file in FILES for profile in (None, *_profiles(file))]
+
+
+@pytest.mark.parametrize(
+    ("file", "profile"), _cases(), ids=[f"{f.stem}-{p or 'default'}" for f, p in _cases()]
+)
+def test_a_shipped_pipeline_resolves(file: Path, profile: str | None, tmp_path: Path) -> None:
+    given = SETS.get((file.stem, profile or ""))
+    resolved = Pipeline.load(
+        file,
+        profiles=[profile] if profile else [],
+        sets=[given.format(folder=tmp_path)] if given else [],
+    ).resolved
+    assert resolved.name == file.stem
+    assert any(stage.base == "package" for stage in resolved.stages)
+
+
+@pytest.mark.toolchain
+@pytest.mark.slow
+def test_digits_are_learnt_checked_and_packaged(with_torch: Path, mlbuild: Run) -> None:
+    text = (ROOT / "pipelines/digits.yaml").read_text(encoding="utf-8")
+    (with_torch / "pipelines/digits.yaml").write_text(text, encoding="utf-8")
+    done = mlbuild("run", "pipelines/digits.yaml", "--json")
+    assert done.code == 0, done.out + done.err
+    build = with_torch / "build/digits"
+    trained = json.loads((build / "train/metrics.json").read_text())
+    packaged = json.loads((build / "accuracy/metrics.json").read_text())
+    for held_out in (trained["accuracy"], packaged["accuracy"]):
+        assert held_out["n"] == 1000
+        assert held_out["value"] >= 0.97
+    assert (build / "package/Digits/Package.swift").is_file()
+
+    again = mlbuild("run", "pipelines/digits.yaml", "--json")
+    assert again.code == 0, again.out + again.err
+    assert set(again.outcomes.values()) == {"reused"}

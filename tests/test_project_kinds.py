@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import Done
 
 Run = Callable[..., Done]
@@ -43,7 +44,10 @@ toolchains:
 datasets: {{photos: {{path: photos}}}}
 stages:
   train: {{uses: my/count, inputs: {{files: datasets.photos}}}}
-  after: {{run: "cat ${{{{ inputs.c }}}} > ${{{{ outputs.o }}}}", inputs: {{c: train.count}}, outputs: {{o: o.txt}}}}
+  after:
+    run: cat ${{{{ inputs.c }}}} > ${{{{ outputs.o }}}}
+    inputs: {{c: train.count}}
+    outputs: {{o: o.txt}}
   apart: {{run: "echo apart > ${{{{ outputs.o }}}}", outputs: {{o: apart.txt}}}}
 """
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Done
 
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
+from tests.conftest import Done
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow]
 Run = Callable[..., Done]

@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 
-from mlbuild.toolchains import Toolchains
-from mlbuild.toolchains.places import cache_dir
-
 ROOT = Path(__file__).parents[1]
 
 # These need torch and coremltools, which the engine's environment does not have: they are run by
@@ -67,6 +64,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def torch_toolchains() -> Path:
     """The user's own folder of toolchains, with torch's in it: made now where it is missing."""
+    # Here, because the toolchain's own interpreter reads this file too and has no pydantic.
+    from mlbuild.toolchains import Toolchains
+    from mlbuild.toolchains.places import cache_dir
 
     def tell(done: float, total: float | None, text: str) -> None:
         print(f"torch: {text}", file=sys.stderr)

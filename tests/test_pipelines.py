@@ -1,4 +1,4 @@
-"""The pipelines that come with mlbuild: they resolve in every profile, and digits keeps its word."""
+"""The pipelines that come with mlbuild: all profiles resolve, and digits keeps its word."""
 
 import json
 from collections.abc import Callable

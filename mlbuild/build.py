@@ -113,6 +113,11 @@ class Pipeline:
     ) -> BuildResult:
         """Builds what changed and returns what happened; failures of stages are results."""
         options, listener = options or RunOptions(), listener or Silent()
+        return self._run(options, listener, listener.finished)
+
+    def _run(
+        self, options: RunOptions, listener: Listener, finished: Callable[[BuildResult], None]
+    ) -> BuildResult:
         began = time.monotonic()
         names = self.selection(options)
         with self.store.lock(on_wait=listener.noted), interrupts.noticed() as stop:
@@ -130,7 +135,7 @@ class Pipeline:
             notes = [made] if made else []
             seconds = time.monotonic() - began
             result = build_result(self.name, results, names, seconds, notes, options.locked)
-            listener.finished(result)
+            finished(result)
             self._remember(result, planner, shelf, options)
         return result
 
@@ -153,19 +158,17 @@ class Pipeline:
         self, stage: str, options: RunOptions, listener: Listener | None = None
     ) -> BuildResult:
         """Runs a stage twice from the same inputs and compares every byte of its outputs."""
+        listener = listener or Silent()
         once = replace(options, targets=[stage], force=[stage])
-        first = self.run(once, listener)
-        if not first.ok:
-            return first
-        digests = [self._outputs_of(stage)]
-        second = self.run(replace(once, only=True), listener)
-        digests.append(self._outputs_of(stage))
-        differing = [n for n in digests[0] if digests[0][n] != digests[1].get(n)]
-        if second.ok and differing:
-            listed = ", ".join(sorted(differing))
-            note = f"not reproducible: two runs from the same inputs differ in {listed}"
-            return replace(second, ok=False, exit_code=1, notes=(*second.notes, note))
-        return second
+        first = self._run(once, listener, _untold)
+        if first.ok:
+            before = self._outputs_of(stage)
+            second = self._run(replace(once, only=True), listener, _untold)
+            result = _compared(second, before, self._outputs_of(stage)) if second.ok else second
+        else:
+            result = first
+        listener.finished(result)
+        return result
 
     def shell(self, stage: str, progress: Progress) -> ShellPlan:
         """A shell in the world of one stage, whose inputs must have been built.
@@ -333,6 +336,22 @@ class Pipeline:
         again = replace(result, stages=reused, seconds=0.0, notes=())
         text = options.told_again([s.stage for s in planner.decided.values()], again)
         self.store.write_noop(options.arguments, options.caller, text)
+
+
+def _untold(result: BuildResult) -> None:
+    """The end of a build that is only half of what was asked for."""
+
+
+def _compared(
+    result: BuildResult, before: Mapping[str, str], after: Mapping[str, str]
+) -> BuildResult:
+    """A second build, judged by whether its outputs are those of the first."""
+    differing = sorted(name for name in before if before[name] != after.get(name))
+    if not differing:
+        note = "reproducible: two runs from the same inputs gave the same bytes"
+        return replace(result, notes=(*result.notes, note))
+    note = f"not reproducible: two runs from the same inputs differ in {', '.join(differing)}"
+    return replace(result, ok=False, exit_code=1, notes=(*result.notes, note))
 
 
 def _unheard(done: float, total: float | None, text: str) -> None:

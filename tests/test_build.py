@@ -512,3 +512,28 @@ def test_a_mistyped_verb_gets_the_nearest_one(project: Path, mlbuild: Run) -> No
     done = mlbuild("rum", "pipelines/p.yaml")
     assert done.code == 2
     assert "Did you mean 'run'?" in done.err
+
+
+# --- --check-reproducible ----------------------------------------------------------------------
+
+
+def test_a_stage_that_gives_other_bytes_each_time_is_found(
+    pipeline: Write, mlbuild: Run, project: Path
+) -> None:
+    pipeline('stages:\n  a: {run: "date +%N > ${{ outputs.o }}", outputs: {o: a.txt}}\n')
+    told = "not reproducible: two runs from the same inputs differ in a.o"
+    done = mlbuild("run", "pipelines/p.yaml", "--check-reproducible", "a")
+    assert done.code == 1
+    assert told in done.out
+    assert "p: ok" not in done.out
+    done = mlbuild("run", "pipelines/p.yaml", "--check-reproducible", "a", "--json")
+    assert (done.code, done.build["outcome"], done.build["exit_code"]) == (1, "failed", 1)
+    assert told in done.build["notes"]
+    assert [e["event"] for e in done.events] == ["stage", "stage", "build"]
+
+
+def test_a_stage_that_gives_the_same_bytes_is_told_too(pipeline: Write, mlbuild: Run) -> None:
+    pipeline('stages:\n  a: {run: "echo 1 > ${{ outputs.o }}", outputs: {o: a.txt}}\n')
+    done = mlbuild("run", "pipelines/p.yaml", "--check-reproducible", "a")
+    assert done.code == 0
+    assert "reproducible: two runs from the same inputs gave the same bytes" in done.out

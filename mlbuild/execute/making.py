@@ -137,4 +137,5 @@ class TaskMaker:
 
     def _word(self, path: Path) -> str:
         root = self._pipeline.root
-        return os.fspath(path.relative_to(root) if path.is_relative_to(root) else path)
+        word = os.fspath(path.relative_to(root) if path.is_relative_to(root) else path)
+        return f"./{word}" if word.startswith("-") else word  # no command may take it for an option

@@ -16,7 +16,7 @@ class OutsideError(ValueError):
 
 def project_path(text: str, root: Path) -> str:
     """The path in its shortest form: relative where it lies in the project, else as it is."""
-    text = posixpath.normpath(text.strip())
+    text = posixpath.normpath(text)
     if posixpath.isabs(text):
         try:
             return Path(text).relative_to(root).as_posix()

@@ -42,7 +42,7 @@ def stage_event(result: StageResult) -> dict[str, Any]:
 def build_event(result: BuildResult) -> dict[str, Any]:
     """The last object that `run --json` prints."""
     counted = {str(o): result.count(o) for o in Outcome}
-    return {
+    event: dict[str, Any] = {
         "event": "build",
         "version": EVENTS_VERSION,
         "pipeline": result.pipeline,
@@ -51,6 +51,9 @@ def build_event(result: BuildResult) -> dict[str, Any]:
         **counted,
         "seconds": round(result.seconds, 3),
     }
+    if result.notes:
+        event["notes"] = list(result.notes)
+    return event
 
 
 def plan_events(planned: Iterable[Planned]) -> list[dict[str, Any]]:

@@ -48,6 +48,8 @@ class Text:
         self._many = len(stages) > _MANY and self._level < 1
         if self._level >= 0 and todo:
             self._print(f"{escape(pipeline)}: {len(stages)} stages, {todo} to run or to decide")
+        if self._progress:  # a build of two parts: --check-reproducible
+            self._progress.stop()
         if self._console.is_terminal and self._level >= 0:
             self._progress = Progress(
                 TextColumn("  {task.fields[stage]}", style="bold"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlbuild.errors import LedgerError
 from mlbuild.records import Json, Stage, StageRecord
 from mlbuild.store.digests import sig_of
 from mlbuild.store.dvcyaml import definition, scan, splice
@@ -143,7 +144,13 @@ def _write(file: Path, text: str) -> None:
 
 def _text(file: Path) -> str:
     with explained("reading the ledger", file):
-        return file.read_text("utf-8") if file.exists() else ""
+        try:
+            return file.read_text("utf-8") if file.exists() else ""
+        except UnicodeDecodeError as error:
+            raise LedgerError(
+                f"{file} cannot be read: it is not text",
+                hint=f"put the committed one back (git checkout -- '{file}') or delete it",
+            ) from error
 
 
 def _state(ledger: Ledger) -> list[list[int] | None]:

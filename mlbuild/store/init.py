@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from mlbuild.errors import LedgerError
 from mlbuild.store.files import explained, write_atomic
 from mlbuild.store.gitignore import git_top
+
+_HEADING = re.compile(r"\[(.*)\]\s*(?:#.*)?$")
 
 
 def ensure_dvc(root: Path) -> str | None:
@@ -63,15 +67,30 @@ def _xdg_config() -> Path:
 
 def _parse(file: Path) -> dict[str, dict[str, str]]:
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, ValueError):
+        text = file.read_text("utf-8")
+    except OSError:
         return {}
+    except UnicodeDecodeError as error:
+        raise _spoiled(file, "it is not text") from error
     found: dict[str, dict[str, str]] = {}
     section: dict[str, str] = {}
-    for line in map(str.strip, lines):
-        if line.startswith("[") and line.endswith("]"):
-            section = found.setdefault(line[1:-1].strip().strip("'"), {})
-        elif line and line[0] not in "#;" and "=" in line:
+    whole = "'''" in text or '"""' in text  # values of several lines: DVC's to understand
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        heading = _HEADING.match(line)
+        if heading:
+            section = found.setdefault(heading[1].strip().strip("'"), {})
+        elif not line or line[0] in "#;":
+            continue
+        elif "=" in line:
             name, _, value = line.partition("=")
             section[name.strip()] = value.strip().strip("\"'")
+        elif not whole:
+            raise _spoiled(file, f"line {number} is neither [section] nor name = value")
     return found
+
+
+def _spoiled(file: Path, why: str) -> LedgerError:
+    return LedgerError(
+        f"{file} cannot be read: {why}",
+        hint=f"put the committed one back (git checkout -- '{file}') or correct it",
+    )

@@ -100,6 +100,11 @@ class Shelf:
                 return str(known["md5"])
             if not self._fetch:
                 return None
+        elif not (self._pipeline.root / dataset.location).exists():
+            # A clone whose data was not pulled: what DVC recorded is enough to plan, and to restore.
+            tracked = self._store.tracked_digest(dataset.location)
+            if tracked is not None:
+                return tracked
         found = self._store.digests.of(self.path(dataset.name))
         return found.md5 if found else None
 

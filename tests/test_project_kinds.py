@@ -177,3 +177,13 @@ def test_the_path_of_the_project_is_not_in_the_key(
     os.rename(project, moved)
     monkeypatch.chdir(moved)
     assert mlbuild("run", "pipelines/p.yaml", "--json").build["reused"] == 3
+
+
+def test_data_that_was_not_pulled_is_not_needed_where_nothing_runs(
+    kinds: Run, project: Path
+) -> None:
+    for file in sorted((project / "photos").rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    (project / "photos").rmdir()
+    assert kinds().build["reused"] == 3
+    assert not (project / "photos").exists()

@@ -63,6 +63,16 @@ class Tracker:
         remotes.pull_target(self._root, relative)
         return True
 
+    def digest(self, path: str) -> str | None:
+        """The MD5 that a dataset's own `.dvc` file records, whether the data is here or not."""
+        relative = inside(self._root, path)
+        if relative is None:
+            return None
+        try:
+            return str(load(self._dvc_file(relative).read_text("utf-8"))["outs"][0]["md5"])
+        except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError, IndexError):
+            return None
+
     def tracker(self, relative: str) -> Path | None:
         """The `.dvc` file that tracks a path or a folder above it."""
         while relative:

@@ -272,6 +272,10 @@ class Store:
         """Has DVC track a dataset inside the root, as `dvc add` does, unless git has it."""
         return self._tracker.add(path, progress) if self._ledger else None
 
+    def tracked_digest(self, path: str) -> str | None:
+        """What DVC recorded of a dataset: known before its data is pulled."""
+        return self._tracker.digest(path) if self._ledger else None
+
     def pull_dataset(self, path: str) -> bool:
         """Fetches a dataset that DVC tracks and that is not here. False: it is not tracked."""
         pulled = bool(self._ledger) and self._tracker.pull(path)

@@ -206,7 +206,7 @@ class Pipeline:
             cache_dir(),
             progress,
             offline=options.offline,
-            pull=options.pull,
+            pull=options.pull and fetch,
             fetch=fetch,
         )
         toolchains = self.toolchains()

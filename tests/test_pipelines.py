@@ -12,6 +12,7 @@ from tests.conftest import ROOT, Done
 
 Run = Callable[..., Done]
 
+PHOTOS = ROOT.parent / "shared/data/dogs"
 FILES = sorted((ROOT / "pipelines").glob("*.yaml"))
 # What a profile is told on the command line, because the checkout does not bring it.
 SETS = {("dogs", "photos"): "photos={folder}"}
@@ -58,3 +59,22 @@ def test_digits_are_learnt_checked_and_packaged(with_torch: Path, mlbuild: Run) 
     again = mlbuild("run", "pipelines/digits.yaml", "--json")
     assert again.code == 0, again.out + again.err
     assert set(again.outcomes.values()) == {"reused"}
+
+
+@pytest.mark.toolchain
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs the photographs in ../shared/data/dogs")
+def test_dogs_are_learnt_from_photographs_and_packaged(with_torch: Path, mlbuild: Run) -> None:
+    text = (ROOT / "pipelines/dogs.yaml").read_text(encoding="utf-8")
+    (with_torch / "pipelines/dogs.yaml").write_text(text, encoding="utf-8")
+    profile = ("--profile", "photos", "--set", f"photos={PHOTOS}")
+    done = mlbuild("run", "pipelines/dogs.yaml", *profile, "--json")
+    assert done.code == 0, done.out + done.err
+    build = with_torch / "build/dogs"
+    trained = json.loads((build / "model/metrics.json").read_text())["accuracy"]
+    assert trained["n"] == 150
+    assert trained["value"] >= 0.86
+    packaged = json.loads((build / "accuracy/metrics.json").read_text())
+    assert packaged["agreement_top1"]["n"] == 25
+    assert packaged["agreement_top1"]["value"] >= 0.9  # one tie is 0.04
+    assert (build / "package/Dogs/Package.swift").is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mlbuild.cli.main import VERBS, cli  # noqa: E402 - after the path is set
-from mlbuild.pipeline.schema import json_schema  # noqa: E402
+from mlbuild.pipeline.schema import schema_text  # noqa: E402
 from mlbuild.registry import Registry  # noqa: E402
 from mlbuild.report.kinds import kinds_markdown  # noqa: E402
 
@@ -41,11 +40,10 @@ def commands_markdown() -> str:
 def pages() -> dict[Path, str]:
     """Path -> text of every page made from code."""
     kinds = Registry.load(None, trusted=False)
-    schema = json.dumps(json_schema(kinds), indent=2, ensure_ascii=False) + "\n"
     return {
         ROOT / "docs/commands.md": commands_markdown(),
         ROOT / "docs/kinds.md": kinds_markdown(kinds),
-        ROOT / "mlbuild/pipeline/schema.json": schema,
+        ROOT / "mlbuild/pipeline/schema.json": schema_text(kinds),
     }
 
 

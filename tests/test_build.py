@@ -537,3 +537,13 @@ def test_a_stage_that_gives_the_same_bytes_is_told_too(pipeline: Write, mlbuild:
     done = mlbuild("run", "pipelines/p.yaml", "--check-reproducible", "a")
     assert done.code == 0
     assert "reproducible: two runs from the same inputs gave the same bytes" in done.out
+
+
+def test_what_is_known_from_the_ledger_alone_explains_no_change_that_was_none(
+    chain: Run, project: Path, mlbuild: Run
+) -> None:
+    shutil.rmtree(project / ".mlbuild")
+    done = mlbuild("explain", "pipelines/p.yaml", "second")
+    assert done.out == "second: reuse\n  every part of its key is as it was\n"
+    (project / "src.txt").write_text("changed\n")
+    assert chain().reasons["second"] == ["input_changed"]

@@ -19,5 +19,6 @@ def command(folder: Path) -> int:
     root = project_root(folder / "pipeline.yaml")
     specs = sorted(root.glob("stages/*/*/spec.py"))
     trust.accept(root)
-    click.echo(f"{root}: trusted, with {len(specs)} stage kinds of its own")
+    kinds = "1 stage kind" if len(specs) == 1 else f"{len(specs)} stage kinds"
+    click.echo(f"{root}: trusted, with {kinds} of its own")
     return 0

@@ -33,7 +33,7 @@ Deps = Mapping[str, Digest]  # path relative to the root -> what it held
 def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
     """What NAME.lock.yaml says of a stage."""
     paths = {out.name: out.path for out in stage.outputs}
-    whole = {**record.parts, "stage": stage.name, "key": record.key, "outputs": paths}
+    whole = {**record.parts, "stage": stage.name, "key": record.key, "paths": paths}
     # Through JSON: no tuples, and no two places that share one object, which YAML would link.
     return dict(json.loads(json.dumps(whole, sort_keys=True)))
 
@@ -69,7 +69,7 @@ def record_of(entry: Json, files: tuple[str, str] | None = None) -> tuple[str, S
         (path,) = pins if files is None else [files[1]]
         ((_, facts),) = pins[path].items()
         facts = dict(facts)
-        name, key, paths = facts.pop("stage"), facts.pop("key"), facts.pop("outputs")
+        name, key, paths = facts.pop("stage"), facts.pop("key"), facts.pop("paths")
         by_path = {out["path"]: _digest(out) for out in entry.get("outs", [])}
         outputs = {out: by_path[path] for out, path in paths.items() if path in by_path}
         return name, StageRecord(key, facts, outputs)

@@ -21,11 +21,26 @@ def main() -> int | None:
     if argv and argv[0] == "run":
         text = unchanged(argv)
         if text is not None:
-            sys.stdout.write(text)
-            return 0
+            return _told(text)
     from mlbuild.cli.main import main as cli  # the whole engine hangs on it
 
     return cli()
+
+
+def _told(text: str) -> int:
+    """Prints, whatever standard output is: closed, full, a pipe that nobody reads."""
+    if sys.stdout is None:
+        return 0
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains again when it ends
+        if isinstance(error, BrokenPipeError):
+            return 0
+        sys.stderr.write(f"standard output: {error.strerror}\n")
+        return 4
+    return 0
 
 
 def unchanged(argv: list[str]) -> str | None:

@@ -58,6 +58,8 @@ def order(stages: Sequence[Stage]) -> Graph:
 def select(graph: Graph, stages: Sequence[Stage], targets: Iterable[str]) -> set[str]:
     """The stages that ``targets`` name: variants, stages, or a stage for all of its variants.
 
+    A variant's axes may come in any order; those that are left out take every value.
+
     Raises:
         UsageError: a target names no stage.
     """
@@ -71,8 +73,18 @@ def select(graph: Graph, stages: Sequence[Stage], targets: Iterable[str]) -> set
         elif target in graph._parents:
             chosen.add(target)
         else:
-            raise _unknown(target, by_base, graph.order)
+            base, picks = _picked(target)
+            found = [name for name in by_base.get(base, ()) if picks and picks <= _picked(name)[1]]
+            if not found:
+                raise _unknown(target, by_base, graph.order)
+            chosen.update(found)
     return chosen
+
+
+def _picked(name: str) -> tuple[str, set[str]]:
+    """The base of a variant's name, and its ``axis=value`` parts."""
+    base, _, rest = name.partition("[")
+    return base, {part.strip() for part in rest.removesuffix("]").split(",") if part.strip()}
 
 
 def _parents_of(stage: Stage) -> tuple[str, ...]:

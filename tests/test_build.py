@@ -1,9 +1,11 @@
 """Whole builds of `run:` stages through the command line: what runs, what is said, what is left."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -547,3 +549,38 @@ def test_what_is_known_from_the_ledger_alone_explains_no_change_that_was_none(
     assert done.out == "second: reuse\n  every part of its key is as it was\n"
     (project / "src.txt").write_text("changed\n")
     assert chain().reasons["second"] == ["input_changed"]
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "told"),
+    [("/dev/full", 4, "standard output: No space left on device\n"), ("&-", 0, "")],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(
+    pipeline: Write, mlbuild: Run, output: str, code: int, told: str
+) -> None:
+    pipeline('stages:\n  a: {run: "echo 1 > ${{ outputs.o }}", outputs: {o: a.txt}}\n')
+    words = [sys.executable, "-m", "mlbuild", "run", "pipelines/p.yaml"]
+    assert mlbuild(*words[3:]).code == 0
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.join(words)} >{output}"],
+        env={**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+def test_verbs_for_one_stage_take_its_axes_in_any_order(pipeline: Write, mlbuild: Run) -> None:
+    pipeline(
+        "stages:\n  a:\n    matrix: {x: [1, 2], y: [3, 4]}\n"
+        "    run: echo ${{ matrix.x }}${{ matrix.y }} | tee ${{ outputs.o }}\n"
+        '    outputs: {o: "${{ matrix.x }}-${{ matrix.y }}"}\n'
+    )
+    done = mlbuild("run", "pipelines/p.yaml", "a[y=4]", "--json")
+    assert done.outcomes == {"a[x=1,y=4]": "ran", "a[x=2,y=4]": "ran"}
+    assert "14\n" in mlbuild("logs", "pipelines/p.yaml", "a[y=4,x=1]").out
+    several = mlbuild("logs", "pipelines/p.yaml", "a[x=1]")
+    assert several.code == 2
+    assert several.err == (
+        "stage 'a[x=1]' has several variants\n  allowed: a[x=1,y=3], a[x=1,y=4]\n"
+    )

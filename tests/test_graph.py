@@ -47,6 +47,17 @@ def test_targets_are_variants_or_all_variants_of_a_stage() -> None:
     assert select(graph, stages, ["q[bits=6]", "a"]) == {"q[bits=6]", "a"}
 
 
+def test_a_target_s_axes_may_come_in_any_order_and_be_left_out() -> None:
+    stages = [stage(f"q[a={a},b={b}]") for a in (1, 2) for b in ("x", "y")]
+    graph = order(stages)
+    assert select(graph, stages, ["q[b=y, a=1]"]) == {"q[a=1,b=y]"}
+    assert select(graph, stages, ["q[b=x]"]) == {"q[a=1,b=x]", "q[a=2,b=x]"}
+    with pytest.raises(UsageError):
+        select(graph, stages, ["q[c=1]"])
+    with pytest.raises(UsageError):
+        select(graph, stages, ["q[]"])
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -23,7 +23,7 @@ def command(
 ) -> int:
     """Show what STAGE wrote to its standard output and error when it last ran."""
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
-    name = options.only_stage(list(loaded.graph.order), stage)
+    name = options.only_stage(loaded, stage)
     found = attempts(log_path(loaded.store.state_dir, loaded.name, name))
     if len(found) < attempt:
         raise UsageError(

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from mlbuild.errors import Problem, UsageError, did_you_mean
+from mlbuild.build import Pipeline, RunOptions
+from mlbuild.errors import Problem, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,19 +33,9 @@ def variations(function: F) -> F:
     )(function)
 
 
-def only_stage(names: list[str], asked: str) -> str:
-    """The one stage that is meant: its full name, or a base name with one variant."""
-    if asked in names:
-        return asked
-    variants = [n for n in names if n.split("[", 1)[0] == asked]
-    if len(variants) == 1:
-        return variants[0]
-    if variants:
-        raise UsageError(Problem(f"stage '{asked}' has several variants", allowed=tuple(variants)))
-    raise UsageError(
-        Problem(
-            f"there is no stage '{asked}'",
-            allowed=tuple(names),
-            hint=did_you_mean(asked, names),
-        )
-    )
+def only_stage(pipeline: Pipeline, asked: str) -> str:
+    """The one stage that is meant: a full name, or part of one that only one variant has."""
+    found = pipeline.selection(RunOptions(targets=[asked], only=True))
+    if len(found) > 1:
+        raise UsageError(Problem(f"stage '{asked}' has several variants", allowed=tuple(found)))
+    return found[0]

@@ -23,7 +23,7 @@ def command(pipeline: Path, stage: str, sets: tuple[str, ...], profiles: tuple[s
     What the stage needs must be built. Its outputs go to a scratch folder and are not recorded.
     """
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
-    name = options.only_stage(list(loaded.graph.order), stage)
+    name = options.only_stage(loaded, stage)
     with told_on(plain_console(stderr=True), name) as progress:
         plan = loaded.shell(name, progress)
     click.echo(plan.hint, err=True)

@@ -39,6 +39,8 @@ def examine(toolchains: Toolchains, names: Sequence[str] | None = None) -> list[
         names: the toolchains that matter, by default all.
     """
     wanted = tuple(names) if names is not None else toolchains.names()
+    if sys.platform == "win32":
+        return [_platform()]  # nothing else matters there, nor can it be looked at
     findings = [_platform(), _engine(), *_programs(), _uv(), _index(), _dvc()]
     findings += [*_cache(toolchains.folder), *_pythons(toolchains, wanted)]
     return findings + [_toolchain(toolchains, name) for name in wanted]

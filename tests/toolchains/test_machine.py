@@ -81,7 +81,7 @@ def test_the_doctor_shows_no_password(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_native_windows_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toolchains = Toolchains(tmp_path, {}, cache=tmp_path)
     monkeypatch.setattr("mlbuild.toolchains.doctor.sys.platform", "win32")
-    first = examine(toolchains, names=())[0]
+    (first,) = examine(toolchains, names=())
     assert (first.state, first.text) == ("missing", "native Windows is not supported")
     assert first.remedy and "WSL" in first.remedy
 

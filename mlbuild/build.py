@@ -32,6 +32,7 @@ from mlbuild.records import (
     Stage,
     StageResult,
 )
+from mlbuild.report.enginelog import EngineLog
 from mlbuild.report.listener import Silent
 from mlbuild.report.outcome import IN_PLACE, build_result
 from mlbuild.store.project import Store
@@ -112,8 +113,8 @@ class Pipeline:
         self, options: RunOptions | None = None, listener: Listener | None = None
     ) -> BuildResult:
         """Builds what changed and returns what happened; failures of stages are results."""
-        options, listener = options or RunOptions(), listener or Silent()
-        return self._run(options, listener, listener.finished)
+        log = EngineLog(listener or Silent(), self.store.state_dir / "logs")
+        return self._run(options or RunOptions(), log, log.finished)
 
     def _run(
         self, options: RunOptions, listener: Listener, finished: Callable[[BuildResult], None]

@@ -101,7 +101,7 @@ class Shelf:
             if not self._fetch:
                 return None
         elif not (self._pipeline.root / dataset.location).exists():
-            # A clone whose data was not pulled: what DVC recorded is enough to plan, and to restore.
+            # A clone whose data was not pulled: what DVC recorded is enough to plan with.
             tracked = self._store.tracked_digest(dataset.location)
             if tracked is not None:
                 return tracked

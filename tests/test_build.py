@@ -189,6 +189,12 @@ def test_locked_lists_what_would_run_and_runs_nothing(chain: Run, project: Path)
     assert (project / "out/first.txt").read_text() == "source\nhello\n"
 
 
+def test_a_dry_run_that_is_locked_ends_as_the_run_would(chain: Run, project: Path) -> None:
+    assert chain("--locked", "--dry-run").code == 0
+    (project / "src.txt").write_text("changed\n")
+    assert chain("--locked", "--dry-run").code == 4
+
+
 def test_locked_is_content_with_what_is_up_to_date(chain: Run) -> None:
     assert chain("--locked").code == 0
 

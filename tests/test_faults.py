@@ -625,6 +625,18 @@ def test_a_file_and_a_folder_may_take_each_other_s_place(
         assert "up to date" in dvc("status")
 
 
+def test_a_file_where_an_output_needs_a_folder_is_named(
+    project: Path, pipeline: Write, mlbuild: Run
+) -> None:
+    (project / "out").write_text("mine\n")
+    pipeline('stages:\n  a: {run: "echo 1 > ${{ outputs.o }}", outputs: {o: out/deep/a.txt}}\n')
+    done = mlbuild("run", "pipelines/p.yaml")
+    assert done.code == 4
+    assert f"publishing failed: {project}/out is in the way of {project}/out/deep" in done.out
+    assert "hint: move it away, or give the output another path" in done.out
+    assert (project / "out").read_text() == "mine\n"
+
+
 STRANGE = ["it's", 'a "b"', "ünï 日本", "-rf", "new\nline", "a$b`c`", "*?[x]", " lead", "#x", "~"]
 
 

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import options
-from mlbuild.records import BuildResult, Listener, Stage
+from mlbuild.errors import EXIT_DATA
+from mlbuild.records import BuildResult, Decision, Listener, Stage
 from mlbuild.report.events import JsonLines, line, plan_events, status_event
 from mlbuild.report.plan import print_plan
 from mlbuild.report.text import Text, plain_console
@@ -89,7 +90,8 @@ def command(
                 click.echo(line(event))
         else:
             print_plan(plain_console(), loaded.name, planned)
-        return 0
+        stale = any(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
+        return EXIT_DATA if locked and stale else 0
     listener: Listener = Text(plain_console(), level=verbose - quiet)
     if as_json:
         listener = JsonLines(lambda text: print(text, flush=True))  # noqa: T201

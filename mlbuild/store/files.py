@@ -87,7 +87,17 @@ def explain(error: OSError, doing: str, path: Path) -> DataError:
         )
     if error.errno == errno.EROFS:
         return DataError(f"{doing} failed: {path} is on a read-only filesystem")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return DataError(
+            f"{doing} failed: {_obstacle(path)} is in the way of {path}",
+            hint="move it away, or give the output another path",
+        )
     return DataError(f"{doing} failed: {path}: {error.strerror or error}")
+
+
+def _obstacle(path: Path) -> Path:
+    """The file that stands where a path needs a folder."""
+    return next((p for p in reversed(path.parents) if p.exists() and not p.is_dir()), path)
 
 
 def _free(path: Path) -> str:

@@ -457,6 +457,25 @@ def test_a_truncated_object_is_not_restored_and_its_stage_runs_again(
     assert (project / "out/declared.txt").read_text() == "first\nfirst\n"
 
 
+@pytest.mark.parametrize(
+    "journal", [b"", slow(b'{"version": 1, "moves": [[1, 2]]}'), slow(b"\xff[")]
+)
+def test_a_damaged_journal_is_put_aside_with_all_that_lies_beside_it(
+    project: Path, built: Run, journal: bytes
+) -> None:
+    work = project / "build/p/.work/declared"
+    work.mkdir(parents=True)
+    (work / "journal").write_bytes(journal)
+    (project / "out/declared.txt").rename(work / ".old-o")
+    (project / "src.txt").write_text("second\n")
+    done = built()
+    assert done.code == 0, done.out + done.err
+    assert there(project) == expected("second\n")
+    (kept,) = (project / ".mlbuild/kept").rglob(".old-o")
+    assert kept.read_text() == "first\nfirst\n"
+    assert not leftovers(project)
+
+
 # --- a damaged ledger ----------------------------------------------------------------------------
 
 
@@ -633,7 +652,7 @@ def test_a_file_where_an_output_needs_a_folder_is_named(
     done = mlbuild("run", "pipelines/p.yaml")
     assert done.code == 4
     assert f"publishing failed: {project}/out is in the way of {project}/out/deep" in done.out
-    assert "hint: move it away, or give the output another path" in done.out
+    assert "hint: move it away, or choose another path" in done.out
     assert (project / "out").read_text() == "mine\n"
 
 

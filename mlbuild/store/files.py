@@ -88,10 +88,9 @@ def explain(error: OSError, doing: str, path: Path) -> DataError:
     if error.errno == errno.EROFS:
         return DataError(f"{doing} failed: {path} is on a read-only filesystem")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return DataError(
-            f"{doing} failed: {_obstacle(path)} is in the way of {path}",
-            hint="move it away, or give the output another path",
-        )
+        found = _obstacle(path)
+        what = f"{found} is in the way" + (f" of {path}" if found != path else "")
+        return DataError(f"{doing} failed: {what}", hint="move it away, or choose another path")
     return DataError(f"{doing} failed: {path}: {error.strerror or error}")
 
 

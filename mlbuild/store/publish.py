@@ -158,7 +158,10 @@ class Publisher:
         for work in sorted(self._work.iterdir()):
             if (work / _JOURNAL).exists():
                 with explained("rolling an interrupted publication back", work):
-                    self._roll_back(work)
+                    try:
+                        self._roll_back(work)
+                    except _SpoiledJournalError:  # what was put aside there may be the only copy
+                        move_path(work, self._keeping(str(work)))
                     hit.append(work.name)
             elif work.is_dir():
                 remove(work)  # scratch of a stage that was killed
@@ -234,12 +237,7 @@ class Publisher:
             move_path(Path(move.dest), Path(move.aside))
 
     def _roll_back(self, work: Path) -> None:
-        try:
-            journal = json.loads((work / _JOURNAL).read_bytes())
-        except FileNotFoundError:
-            return
-        for *paths, existed in reversed(journal["moves"]):
-            new, dest, aside = (Path(os.path.normpath(work / p)) for p in paths)
+        for new, dest, aside, existed in reversed(_read_journal(work)):
             if existed and not os.path.lexists(aside):
                 continue  # it had not been moved yet
             if os.path.lexists(dest):
@@ -260,6 +258,24 @@ class Publisher:
                 remove(new.parent.parent)
                 with contextlib.suppress(OSError):
                     new.parent.parent.parent.rmdir()
+
+
+class _SpoiledJournalError(ValueError):
+    """A journal that nobody can read: not written by us, or by a failing disk."""
+
+
+def _read_journal(work: Path) -> list[tuple[Path, Path, Path, bool]]:
+    """The exchanges that were begun: new, destination, aside, whether there was an old one."""
+    try:
+        rows = json.loads((work / _JOURNAL).read_bytes())["moves"]
+        places = [[Path(os.path.normpath(work / p)) for p in row[:3]] for row in rows]
+        return [
+            (new, to, aside, row[3]) for (new, to, aside), row in zip(places, rows, strict=True)
+        ]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise _SpoiledJournalError(work) from error
 
 
 def move_path(source: Path, to: Path) -> None:

@@ -366,6 +366,10 @@ def test_a_gate_may_exclude_its_variant_from_lists(
     assert done.code == 0, done.out
     assert done.outcomes["check[level=10]"] == "excluded"
     assert (project / "out/use.txt").read_text() == "50\n"
+    status = subprocess.run(
+        [Path(sys.executable).with_name("dvc"), "status"], capture_output=True, text=True
+    )
+    assert "up to date" in status.stdout, status.stdout + status.stderr
 
 
 # --- interrupting, killing, two at once --------------------------------------------------------

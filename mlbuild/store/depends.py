@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlbuild.records import (
     DatasetRef,
     Digest,
+    Input,
     Json,
     PathRef,
     ResolvedPipeline,
@@ -86,10 +87,20 @@ def _sources(stage: Stage, record: StageRecord | None) -> Iterator[tuple[Source,
     recorded: Json = record.parts.get("inputs", {}) if record else {}
     for role in stage.inputs:
         value = recorded.get(role.role)
-        for i, source in enumerate(role.sources):
-            if isinstance(value, str):
-                yield source, value
-            elif isinstance(value, (list, tuple)) and i < len(value):
-                yield source, value[i][-1]
-            else:
-                yield source, None
+        if role.many:
+            yield from zip(role.sources, _variants(role, value or []), strict=True)
+        else:
+            yield from ((source, value) for source in role.sources)
+
+
+def _variants(role: Input, recorded: Sequence[Json]) -> Iterator[str | None]:
+    """The MD5 of each source of an ``{all: ...}`` list; None for a variant that a gate took out.
+
+    What is recorded are [axes, MD5] of those that were read, in the order of the list.
+    """
+    left = list(recorded)
+    for axes in role.axes or ((),) * len(role.sources):
+        if left and dict(axes) == dict(left[0][0]):
+            yield left.pop(0)[1]
+        else:
+            yield None

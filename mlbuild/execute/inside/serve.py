@@ -21,7 +21,7 @@ import sys
 import tempfile
 from typing import Any
 
-from .main import read_job, run_and_exit
+from .process import read_job, run_and_exit
 from .trace import headline, stage_traceback
 
 _PR_SET_PDEATHSIG = 1

@@ -39,6 +39,8 @@ from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
 
+_CLOCK_TICK_NS = 20_000_000  # what file systems' clocks lag behind at most
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -102,9 +104,14 @@ class Pipeline:
         resolved = self.resolved
         return Store.open(self.root, self.name, resolved.file, resolved.ledger)
 
+    def _forget(self) -> None:
+        """Every plan and build looks at the disk anew."""
+        self.__dict__.pop("store", None)
+
     def plan(self, options: RunOptions | None = None) -> list[Planned]:
         """What a run would do, and why; changes nothing and fetches nothing."""
         options = options or RunOptions()
+        self._forget()
         names = self.selection(options)
         planner, _ = self._planner(names, options, _unheard, fetch=False)
         return planner.plan(names)
@@ -121,7 +128,8 @@ class Pipeline:
     ) -> BuildResult:
         began = time.monotonic()
         names = self.selection(options)
-        with self.store.lock(on_wait=listener.noted), interrupts.noticed() as stop:
+        self._forget()
+        with self.store.lock(on_wait=listener.noted):
             self.store.forget_noop()
             made = self.store.initialize()
             self.store.recover()
@@ -131,7 +139,7 @@ class Pipeline:
             planned = self._plan_with_remote(planner, names, options, listener)
             todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [p.stage for p in planned], todo)
-            results = self._execute(names, planned, planner, shelf, options, listener, stop)
+            results = self._execute(names, planned, planner, shelf, options, listener)
             self._record(planner, results, shelf, options, listener)
             notes = [made] if made else []
             seconds = time.monotonic() - began
@@ -184,9 +192,10 @@ class Pipeline:
         if planned.key is None:
             hint = f"mlbuild run {self.resolved.file} {stage}"
             raise UsageError(f"stage '{stage}' has inputs that are not built", hint=hint)
-        scratch = self.store.prepare(planned.stage, ())
-        task = self._tasks(shelf, options, progress).make(planned, scratch, 1)
-        return shell_plan(task, os.environ, scratch.work)
+        with self.store.lock():  # a build of this pipeline may be using the stage's scratch
+            scratch = self.store.prepare(planned.stage, ())
+            task = self._tasks(shelf, options, progress).make(planned, scratch, 1)
+            return shell_plan(task, os.environ, scratch.work)
 
     def _outputs_of(self, target: str) -> dict[str, str]:
         """MD5 of each output, by "STAGE.OUTPUT", as recorded."""
@@ -225,9 +234,9 @@ class Pipeline:
             for name in graph.select(self.graph, self.resolved.stages, [target])
         )
         planner = Planner(self.resolved, self.store, facts, forced)
-        for name in self.graph.order if len(names) != len(self.graph.order) else ():
-            # What lies outside the selection is taken as it was recorded (--only, targets).
-            if name not in names:
+        if options.only:
+            read = {parent for name in names for parent in self.graph.parents(name)}
+            for name in sorted(read - set(names)):
                 planner.assume(name)
         return planner, shelf
 
@@ -252,7 +261,6 @@ class Pipeline:
         shelf: Shelf,
         options: RunOptions,
         listener: Listener,
-        stop: interrupts.Flag,
     ) -> dict[str, StageResult]:
         executor = LocalExecutor(options.jobs)
         try:
@@ -271,7 +279,9 @@ class Pipeline:
             # --locked tells of every stage that would run, so it never stops at the first.
             keep_going = options.keep_going or options.locked
             queue = Queue(names, stages, parents, steps, executor, keep_going)
-            return queue.run(stop.is_set)
+            # Elsewhere Ctrl-C ends mlbuild at once; here stages must be stopped and results kept.
+            with interrupts.noticed() as stop:
+                return queue.run(stop.is_set)
         finally:
             executor.close()
 
@@ -310,7 +320,7 @@ class Pipeline:
     def _changed_since_loading(self) -> bool:
         """Whether the pipeline file or a kind was edited while it was being read."""
         changes = (p.stat().st_ctime_ns for p in self._sources() if p.exists())
-        return any(changed >= self._loaded_ns for changed in changes)
+        return any(changed >= self._loaded_ns - _CLOCK_TICK_NS for changed in changes)
 
     def _sources(self) -> list[Path]:
         """What was read besides inputs and outputs."""

@@ -1,11 +1,13 @@
 """Whole builds of `run:` stages through the command line: what runs, what is said, what is left."""
 
+import http.server
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -594,3 +596,33 @@ def test_verbs_for_one_stage_take_its_axes_in_any_order(pipeline: Write, mlbuild
     assert several.err == (
         "stage 'a[x=1]' has several variants\n  allowed: a[x=1,y=3], a[x=1,y=4]\n"
     )
+
+
+def test_an_interrupt_while_data_is_fetched_ends_at_once(
+    project: Path, pipeline: Write, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            done.wait(60)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/data.bin"
+        pipeline(
+            f"datasets: {{d: {{url: '{url}', md5: {'a' * 32}}}}}\nstages:\n"
+            '  a: {run: "cp ${{ inputs.d }} ${{ outputs.o }}", inputs: {d: datasets.d},'
+            " outputs: {o: a.bin}}\n"
+        )
+        process = start("run", "pipelines/p.yaml")
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        done.set()
+        server.shutdown()
+    assert process.returncode == 130
+    assert err.strip() == "interrupted"

@@ -80,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: Any = cli.main(arguments, prog_name="mlbuild", standalone_mode=False)
         return int(code or 0)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort:  # what click makes of Ctrl-C
+        _tell("interrupted")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -88,9 +89,6 @@ def main(arguments: list[str] | None = None) -> int:
     except MlbuildError as error:
         _tell(error.render())
         return error.exit_code
-    except KeyboardInterrupt:
-        _tell("interrupted")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`mlbuild status | head`): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

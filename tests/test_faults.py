@@ -113,12 +113,13 @@ def kill_at_random(
 ) -> int:
     """Kills that many builds, each followed by one to the end. Returns how many were hit alive."""
     chance, hit, old = random.Random(seed), 0, "first\n"
+    seconds = 0.5  # of a build; then what the last one took on this machine
     for number in range(moments):
         # Lengths differ, so that no stat cache can mistake one for another by luck.
         new = "".join(f"{chance.random()}\n" for _ in range(chance.randint(1, 40)))
         (project / "src.txt").write_text(new)
         process = start("run", "pipelines/p.yaml", "--json", *more)
-        time.sleep(chance.uniform(0.05, 0.75))
+        time.sleep(chance.uniform(0.05, 0.9) * seconds)
         process.kill()
         out, _ = process.communicate(timeout=60)
         hit += process.returncode == -signal.SIGKILL
@@ -131,7 +132,9 @@ def kill_at_random(
             for e in Done(0, whole, "").events
             if e["event"] == "stage" and e["outcome"] in IN_PLACE
         }
+        began = time.monotonic()
         done = run(*more)
+        seconds = time.monotonic() - began
         assert done.code == 0, done.out + done.err
         keys = {e["stage"]: e["key"] for e in done.events if e["event"] == "stage"}
         lost = [s for s in told if keys[s] == told[s] and done.outcomes[s] == "ran"]

@@ -193,12 +193,13 @@ class LocalExecutor:
 
     def _worker_spoke(self, attempt: Attempt) -> None:
         known = attempt.group is not None
-        self._events += attempt.events()
+        heard = attempt.events()
         if not known and attempt.group is not None:  # a forked child has its group now
             self._guardian.begins(attempt.group)
             self._events.append(Started(attempt.task.stage, attempt.group))
             if attempt.stopped is not None:
                 attempt.signal(signal.SIGTERM)
+        self._events += heard  # a quick stage says all in one breath; first of all it started
         if attempt.channel is not None and attempt.channel.ended:
             self._unwatch(attempt.channel.descriptor)
             attempt.channel = None

@@ -84,6 +84,8 @@ def _door() -> dict[str, types.ModuleType]:
         In=lambda type, *_, **__: type,
         Out=lambda type, file, *_, **__: file,
         Metric=lambda *_, **__: None,
+        field_validator=_decorator,
+        model_validator=_decorator,
     )
     pydantic.__dict__.update(
         field_validator=_decorator,

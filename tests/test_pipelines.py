@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbuild.build import Pipeline
+from mlbuild.cli.main import main
 from mlbuild.pipeline.load import load
 from tests.conftest import ROOT, Done
 
@@ -39,6 +40,20 @@ def test_a_shipped_pipeline_resolves(file: Path, profile: str | None, tmp_path: 
     ).resolved
     assert resolved.name == file.stem
     assert any(stage.base == "package" for stage in resolved.stages)
+
+
+def test_the_pipeline_in_the_readme_resolves(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "readme.yaml").write_text(text, encoding="utf-8")
+    names = [stage.name for stage in Pipeline.load(tmp_path / "readme.yaml").resolved.stages]
+    assert {"quantize[bits=6]", "validate[bits=8]", "package"} <= set(names)
+
+
+def test_the_pipeline_of_init_resolves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "app", "--name", "flowers"]) == 0
+    assert Pipeline.load(tmp_path / "app/pipelines/flowers.yaml").name == "flowers"
+    assert main(["init", "app", "--name", "flowers"]) == 2
 
 
 @pytest.mark.toolchain

@@ -145,7 +145,7 @@ class Pipeline:
             seconds = time.monotonic() - began
             result = build_result(self.name, results, names, seconds, notes, options.locked)
             finished(result)
-            self._remember(result, planner, shelf, options)
+            self._remember(result, planner, options)
         return result
 
     def selection(self, options: RunOptions) -> list[str]:
@@ -331,9 +331,7 @@ class Pipeline:
             watched += [loaded.folder, *registry.code_files(loaded)]
         return watched
 
-    def _remember(
-        self, result: BuildResult, planner: Planner, shelf: Shelf, options: RunOptions
-    ) -> None:
+    def _remember(self, result: BuildResult, planner: Planner, options: RunOptions) -> None:
         """Lets the same command find out without planning that nothing changed."""
         if options.told_again is None or not result.ok or options.force:
             return

@@ -114,18 +114,6 @@ class LedgerError(DataError):
     """The ledger or the build record cannot be read or written."""
 
 
-class GateError(MlbuildError):
-    """A recorded metric is outside its limits."""
-
-    exit_code = EXIT_GATE
-
-
-class BuildInterruptedError(MlbuildError):
-    """The user asked to stop."""
-
-    exit_code = EXIT_INTERRUPTED
-
-
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
     """The valid spelling that is closest to ``word``, if any is close."""
     import difflib  # lazy: needed only once something is wrong

@@ -88,11 +88,6 @@ class Planned:
     excluded: bool = False  # a gate, here or upstream, took the variant out
     blocked: bool = False  # a gate that stops the pipeline failed, here or upstream
 
-    @property
-    def gates_hold(self) -> bool:
-        """Whether every gate that could be evaluated holds."""
-        return all(g.ok for g in self.gates)
-
 
 class Planner:
     """Decides stage by stage, parents first; remembers what it decided."""

@@ -7,14 +7,6 @@ from __future__ import annotations
 
 import torch
 
-MODES = (
-    "STRICT_ALIGN_CORNERS",
-    "ALIGN_CORNERS",
-    "DEFAULT",
-    "OFFSET_CORNERS",
-    "UNALIGN_CORNERS",
-)
-
 
 def grid(size: float, count: int, mode: str) -> torch.Tensor:
     """Where ``count`` points lie on a line of ``size`` elements, not clamped: float32."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from ..problem.problem import Problem
 from .decoding import SUFFIXES
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 TABLE_NAME = "labels.csv"  # a folder that holds this is a table with its files beside it
 
 

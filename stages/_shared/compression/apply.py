@@ -130,6 +130,8 @@ def _listening() -> Iterator[list[str]]:
     logger = logging.getLogger("coremltools")
     logger.addHandler(handler)
     propagate, others, logger.propagate = logger.propagate, logger.handlers[:-1], False
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # whoever muted it, these warnings are read, not shown
     for other in others:
         logger.removeHandler(other)
     try:
@@ -138,6 +140,7 @@ def _listening() -> Iterator[list[str]]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+        logger.setLevel(level)
         for other in others:
             logger.addHandler(other)
 

@@ -37,7 +37,7 @@ class Store:
         self.state_dir = root / ".mlbuild"
         self.digests = Digests(self.state_dir, root)
         self._pipeline = pipeline
-        self._ledger = Ledger(root, pipeline, pipeline_file) if ledger else None
+        self.ledger = Ledger(root, pipeline, pipeline_file) if ledger else None
         self._record = BuildRecord(self.state_dir / "build" / f"{slug(pipeline)}.log")
         self._publisher = Publisher(root, slug(pipeline), self.state_dir)
         self._current: bool | None = None  # the ledger is as the last commit left it
@@ -60,13 +60,13 @@ class Store:
     def recorded(self, stage: Stage) -> StageRecord | None:
         """The last record of a stage. The ledger wins where it was changed from outside."""
         entry = self._record.get(stage.name)
-        if self._ledger is None:
+        if self.ledger is None:
             return entry.record if entry else None
         if self._current is None:
-            self._current = is_current(self._ledger, self._record.committed)
+            self._current = is_current(self.ledger, self._record.committed)
         if entry and (self._current or stage.name in self._record.uncommitted):
             return entry.record
-        return self._ledger.record(stage.name) or (entry.record if entry else None)
+        return self.ledger.record(stage.name) or (entry.record if entry else None)
 
     def candidates(self, stage: Stage, key: str) -> StageRecord | None:
         """A record with exactly this key, of whatever stage: restorable ones first."""
@@ -113,7 +113,7 @@ class Store:
 
     def datasets_frozen(self) -> dict[str, Json]:
         """What NAME.lock.yaml says of datasets."""
-        return self._ledger.datasets() if self._ledger else dict(self._frozen())
+        return self.ledger.datasets() if self.ledger else dict(self._frozen())
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -176,8 +176,8 @@ class Store:
 
         The outputs' objects are in the cache already: ``publish`` or ``restore`` came before.
         """
-        files = self._ledger.files if self._ledger else ("", self._pipeline)
-        self._runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name)))
+        files = self.ledger.files if self.ledger else ("", self._pipeline)
+        self.runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name)))
         self._record.append(stage.name, record, {out.name: out.path for out in stage.outputs})
 
     def commit(
@@ -203,14 +203,14 @@ class Store:
                 self._note(stage, records[stage.name])
         names = [stage.name for stage in pipeline.stages]
         facts: dict[str, Json] = {"datasets": dict(datasets)}
-        if self._ledger:
+        if self.ledger:
             deps = Dependencies(pipeline, records, self.digests).of
             changed = frozenset(self._record.uncommitted)
             build = Build(pipeline.stages, records, datasets, deps, changed)
             with contextlib.ExitStack() as stack:
                 if not pins_only:
                     stack.enter_context(dvc_lock(self.root, on_wait))
-                facts |= commit(self._ledger, build, self._record.committed, pins_only)
+                facts |= commit(self.ledger, build, self._record.committed, pins_only)
         self._record.commit(facts, names)
         self._current = None
         self.digests.flush()
@@ -233,7 +233,7 @@ class Store:
     def initialize(self) -> str | None:
         """Makes `.mlbuild/` and, with a ledger, `.dvc/` where there is none: told in one line."""
         self.initialize_state()
-        return ensure_dvc(self.root) if self._ledger else None
+        return ensure_dvc(self.root) if self.ledger else None
 
     @contextlib.contextmanager
     def lock(self, on_wait: OnWait | None = None) -> Iterator[None]:
@@ -256,7 +256,7 @@ class Store:
         from mlbuild.store import remotes  # lazy: imports dvc, 0.5 CPU s
 
         records = list(records)
-        if self._ledger:
+        if self.ledger:
             wanted = {out.md5 for r in records for out in r.outputs.values()}
             wanted = {md5 for md5 in wanted if not self.digests.place_of(md5)}
             remotes.pull_objects(self.root, wanted, self.cache.missing, progress)
@@ -266,19 +266,19 @@ class Store:
         """Asks the default remote's run cache for stage keys; found entries become candidates."""
         from mlbuild.store import remotes  # lazy: imports dvc
 
-        return remotes.pull_runs(self.root, keys) if self._ledger else set()
+        return remotes.pull_runs(self.root, keys) if self.ledger else set()
 
     def add_dataset(self, path: str, progress: Progress | None = None) -> Json:
         """Has DVC track a dataset inside the root, as `dvc add` does, unless git has it."""
-        return self._tracker.add(path, progress) if self._ledger else None
+        return self._tracker.add(path, progress) if self.ledger else None
 
     def tracked_digest(self, path: str) -> str | None:
         """What DVC recorded of a dataset: known before its data is pulled."""
-        return self._tracker.digest(path) if self._ledger else None
+        return self._tracker.digest(path) if self.ledger else None
 
     def pull_dataset(self, path: str) -> bool:
         """Fetches a dataset that DVC tracks and that is not here. False: it is not tracked."""
-        pulled = bool(self._ledger) and self._tracker.pull(path)
+        pulled = bool(self.ledger) and self._tracker.pull(path)
         if pulled:
             self.digests.forget(self.root / path)
         return pulled
@@ -296,8 +296,8 @@ class Store:
         if not self.digests.settle():
             return False
         seen = dict(self.digests.seen)
-        if self._ledger:
-            ledger = self._ledger
+        if self.ledger:
+            ledger = self.ledger
             facts = self._record.committed.get("files") or [None] * 3
             for file, sig in zip(ledger.all_files(), facts, strict=True):
                 seen[str(file)] = tuple(sig) if sig else None
@@ -310,21 +310,22 @@ class Store:
             if not ignore.exists():
                 write_atomic(ignore, b"*\n", sync=False)
 
-    # --- inside ----------------------------------------------------------------------------------
-
     @property
     def cache(self) -> Objects:
         """The objects: DVC's cache, or `.mlbuild/cache` without a ledger."""
         if self._cache is None:
-            if self._ledger:
+            if self.ledger:
                 self._cache = Objects(*cache_settings(self.root))
             else:
                 self._cache = Objects(self.state_dir / "cache")
         return self._cache
 
     @property
-    def _runs(self) -> RunCache:
+    def runs(self) -> RunCache:
+        """Every result that was ever built here or pulled, by stage key."""
         return RunCache(self.cache.folder)
+
+    # --- inside ----------------------------------------------------------------------------------
 
     @property
     def _tracker(self) -> Tracker:
@@ -345,8 +346,8 @@ class Store:
         known = self._record.with_key(key)
         if known is not None:
             yield known
-        yield from self._runs.find(key)
-        if self._ledger and (found := self._ledger.with_key(key)):
+        yield from self.runs.find(key)
+        if self.ledger and (found := self.ledger.with_key(key)):
             yield found
 
     def _checkout(self, digest: Digest, to: Path) -> Ingested:
@@ -361,8 +362,8 @@ class Store:
 
     def _published(self, stage: Stage, path: str) -> set[str]:
         known = {self._record.published.get(path)}
-        if self._ledger:
-            known.add(self._ledger.published().get(path))
+        if self.ledger:
+            known.add(self.ledger.published().get(path))
         return {md5 for md5 in known if md5}
 
     def _place(self, stage: Stage, scratch: Scratch, found: Mapping[str, Ingested]) -> list[Path]:

@@ -6,6 +6,7 @@ dvc.lock keeps a copy of it beside the digests of the outputs: one entry of dvc.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,14 @@ Deps = Mapping[str, Digest]  # path relative to the root -> what it held
 def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
     """What NAME.lock.yaml says of a stage."""
     paths = {out.name: out.path for out in stage.outputs}
-    whole = {**record.parts, "stage": stage.name, "key": record.key, "paths": paths}
+    outputs = {name: digest for name, digest in record.outputs.items() if name in paths}
+    whole = {
+        **record.parts,
+        "stage": stage.name,
+        "key": record.key,
+        "paths": paths,
+        "result": _result(StageRecord(record.key, record.parts, outputs)),
+    }
     # Through JSON: no tuples, and no two places that share one object, which YAML would link.
     return dict(json.loads(json.dumps(whole, sort_keys=True)))
 
@@ -63,16 +71,22 @@ def lock_entry(
 
 
 def record_of(entry: Json, files: tuple[str, str] | None = None) -> tuple[str, StageRecord] | None:
-    """The stage's name and record that an entry of dvc.lock or the run cache stands for."""
+    """The stage's name and record that an entry of dvc.lock or the run cache stands for.
+
+    None for what is no entry, and for one whose key and outputs do not belong together: a merge by
+    hand may have taken them from two branches. Entries of older versions have no such seal.
+    """
     try:
         pins = entry["params"]
         (path,) = pins if files is None else [files[1]]
         ((_, facts),) = pins[path].items()
         facts = dict(facts)
         name, key, paths = facts.pop("stage"), facts.pop("key"), facts.pop("paths")
+        sealed = facts.pop("result", None)
         by_path = {out["path"]: _digest(out) for out in entry.get("outs", [])}
         outputs = {out: by_path[path] for out, path in paths.items() if path in by_path}
-        return name, StageRecord(key, facts, outputs)
+        record = StageRecord(key, facts, outputs)
+        return (name, record) if sealed in (None, _result(record)) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -200,6 +214,13 @@ def mine(blocks: Mapping[str, str], pins: str) -> Iterable[str]:
     """The names of those blocks of dvc.lock that were recorded for the pipeline of these pins."""
     marks = (f"\n      {pins}:\n", f"\n      '{pins}':\n", f'\n      "{pins}":\n')
     return [name for name, block in blocks.items() if any(mark in block for mark in marks)]
+
+
+def _result(record: StageRecord) -> str:
+    """A seal over what a key was made of and what came of it."""
+    outputs = {name: digest.md5 for name, digest in record.outputs.items()}
+    whole = json.dumps([record.key, record.parts, outputs], sort_keys=True)
+    return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
 
 
 def _item(path: str, digest: Digest) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from mlbuild.errors import LedgerError
 from mlbuild.records import Digest, Json, Stage, StageRecord
 from mlbuild.store.dvcyaml import command
 from mlbuild.store.names import long_name, plain_name
-from mlbuild.store.sections import Sections, split
+from mlbuild.store.sections import Sections, sides, split
 from mlbuild.store.yaml12 import load
 
 _PINS_VERSION = 1
@@ -103,7 +103,7 @@ class Ledger:
         self.yaml_file = root / "dvc.yaml"
         self._lock: Sections | None = None
         self._published: dict[str, str] | None = None
-        self._names: dict[str, str] | None = None  # key -> block
+        self._by_key: dict[str, list[tuple[str, str]]] | None = None  # names and blocks
 
     def all_files(self) -> tuple[Path, Path, Path]:
         """The files that make up this pipeline's part of the ledger."""
@@ -112,7 +112,8 @@ class Ledger:
     def published(self) -> dict[str, str]:
         """Path -> digest of everything that dvc.lock knows."""
         if self._published is None:
-            text = "".join(self.lock().blocks.values())
+            lock = self.lock()
+            text = "".join([*(block for _, block in reversed(lock.spare)), *lock.blocks.values()])
             self._published = dict(_ITEM.findall(text))
         return self._published
 
@@ -128,18 +129,22 @@ class Ledger:
 
     def with_key(self, key: str) -> StageRecord | None:
         """Any stage's record with exactly this key; nothing but the matching entry is parsed."""
-        if self._names is None:
-            blocks = self.lock().blocks
-            self._names = {k: name for name, block in blocks.items() for k in _KEY.findall(block)}
-        name = self._names.get(key)
-        found = self._parse(name, self.lock().blocks[name], any_pipeline=True) if name else None
-        return found[1] if found and found[1].key == key else None
+        if self._by_key is None:
+            lock, self._by_key = self.lock(), {}
+            for row in (*lock.blocks.items(), *lock.spare):
+                for found in _KEY.findall(row[1]):
+                    self._by_key.setdefault(found, []).append(row)
+        for name, block in self._by_key.get(key, ()):
+            entry = self._parse(name, block, any_pipeline=True)
+            if entry and entry[1].key == key:
+                return entry[1]
+        return None
 
     def lock(self) -> Sections:
         """dvc.lock in blocks, read once.
 
         Raises:
-            LedgerError: it is not a dvc.lock at all. Blocks that a bad merge spoiled are left out.
+            LedgerError: it is not a dvc.lock at all.
         """
         if self._lock is None:
             self._lock = read_lock(self.lock_file)
@@ -147,16 +152,21 @@ class Ledger:
 
     def reload(self) -> None:
         """The files were written: read them again when they are asked for."""
-        self._lock = self._published = self._names = None
+        self._lock = self._published = self._by_key = None
 
     def datasets(self) -> dict[str, Json]:
         """The frozen datasets, by name."""
         text = _read(self.pins_file)
         if not text:
             return {}
-        head = split(text).head
+        if not split(text).broken:
+            return self._frozen(text)
+        ours, theirs = sides(text)
+        return {**self._frozen(theirs), **self._frozen(ours)}
+
+    def _frozen(self, text: str) -> dict[str, Json]:
         try:
-            found = load(head) or {}
+            found = load(split(text).head) or {}
         except yaml.YAMLError as error:
             raise _spoiled(self.pins_file, str(error)) from error
         version = found.get("version") if isinstance(found, dict) else None
@@ -185,7 +195,7 @@ def read_lock(file: Path) -> Sections:
     text = _read(file)
     if not text.strip():
         return Sections(head=_LOCK_HEAD)
-    found = split(text)
+    found = _with_ours(split(text))
     head = found.head.replace('"', "'")
     if found.broken and not head.strip():
         found.head = _LOCK_HEAD
@@ -207,7 +217,17 @@ def pins_text(datasets: Mapping[str, Json], blocks: Mapping[str, str]) -> str:
 
 def read_pins(file: Path) -> Sections:
     """NAME.lock.yaml in blocks."""
-    return split(_read(file))
+    return _with_ours(split(_read(file)))
+
+
+def _with_ours(found: Sections) -> Sections:
+    """Takes a block that a conflict runs through as it was on the branch merged into.
+
+    Either side is whole: each is held against its seal, and against the disk, when it is used.
+    """
+    for name, block in found.spare:
+        found.blocks.setdefault(name, block)
+    return found
 
 
 def mine(blocks: Mapping[str, str], pins: str) -> Iterable[str]:
@@ -218,7 +238,7 @@ def mine(blocks: Mapping[str, str], pins: str) -> Iterable[str]:
 
 def _result(record: StageRecord) -> str:
     """A seal over what a key was made of and what came of it."""
-    outputs = {name: digest.md5 for name, digest in record.outputs.items()}
+    outputs = {name: [digest.md5, digest.isexec] for name, digest in record.outputs.items()}
     whole = json.dumps([record.key, record.parts, outputs], sort_keys=True)
     return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
 

@@ -22,6 +22,8 @@ class Sections:
     blocks: dict[str, str] = field(default_factory=dict)
     tail: str = ""
     broken: bool = False
+    # What else the file says of stages: the sides of a conflict, blocks that stand there twice.
+    spare: list[tuple[str, str]] = field(default_factory=list)
 
     def text(self) -> str:
         """The whole file."""
@@ -31,26 +33,56 @@ class Sections:
 
 
 def split(text: str) -> Sections:
-    """Cuts a file into blocks; those that a merge conflict runs through are left out."""
-    text, broken = _without_conflicts(text)
+    """Cuts a file into blocks; those that a merge conflict runs through are only spare ones."""
+    whole, broken = _without_conflicts(text)
+    found = _cut(whole)
+    if broken:
+        found.broken = True
+        for side in sides(text):
+            cut = _cut(side)
+            found.spare += [*cut.blocks.items(), *cut.spare]
+    return found
+
+
+def sides(text: str) -> tuple[str, str]:
+    """What a file with conflict markers was on either branch."""
+    ours: list[str] = []
+    theirs: list[str] = []
+    into = both = (ours, theirs)
+    for line in lines_of(text):
+        if line.startswith(_MARKERS):
+            into = {"<": (ours,), "|": (), "=": (theirs,), ">": both}[line[0]]  # type: ignore[assignment]
+        else:
+            for side in into:
+                side.append(line)
+    return "".join(ours), "".join(theirs)
+
+
+def _cut(text: str) -> Sections:
     top = _TOP.search(text)
     if top is None:
-        return Sections(head=text, broken=broken)
-    found = Sections(head=text[: top.start()], broken=broken)
+        return Sections(head=text)
+    found = Sections(head=text[: top.start()])
     name, start, position = "", 0, top.end() + 1
     for line in lines_of(text[position:]):
         if line[0] not in " \n\r#":
             break
         match = _KEY.match(line) if line[:2] == "  " else None
         if match:
-            if name:
-                found.blocks[name] = text[start:position]
+            _keep(found, name, text[start:position])
             name, start = match[1] or match[2] or match[3], position
         position += len(line)
-    if name:
-        found.blocks[name] = _ended(text[start:position])
+    _keep(found, name, _ended(text[start:position]))
     found.tail = text[position:]
     return found
+
+
+def _keep(found: Sections, name: str, block: str) -> None:
+    if name in found.blocks:
+        found.broken = True
+        found.spare.append((name, found.blocks[name]))
+    if name:
+        found.blocks[name] = block
 
 
 def lines_of(text: str) -> list[str]:

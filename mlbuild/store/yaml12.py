@@ -1,7 +1,8 @@
 """YAML 1.2 as DVC reads and writes it: `no` is a string, `1e-3` a number.
 
-DVC writes with ruamel.yaml. Entries of the ledger are mostly tame words and digests, which are
-written here at once; whatever is not goes through ruamel.yaml itself, so that the bytes are DVC's.
+DVC writes with ruamel.yaml, which takes milliseconds for one entry. Lines of printable ASCII are
+written here, folded and quoted as it would; whatever else there is goes through ruamel.yaml itself,
+so that the bytes are DVC's.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import yaml
 
 from mlbuild.records import Json
 
-_WIDTH = 80  # where ruamel.yaml folds scalars that have spaces
-_TAME = re.compile(
-    r"(?:[A-Za-z_/]|\./)[\w./+=@,()\[\]'-]*(?: [A-Za-z_'/-][\w./+=@,()\[\]'-]*)*", re.A
-)
+_WIDTH = 80  # where ruamel.yaml folds scalars
+_LINE = re.compile(r"[ -~]+")
+# What no plain scalar may begin or end with, or hold.
+_INDICATED = re.compile(r"[#,\[\]{}&*!|>'\"%@` ]|.*(?:: | #)|.*[: ]$")
 _HEX = re.compile(r"[0-9][0-9a-f]*(?:\.dir)?")
 _NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?")
+# What could be taken for a number, a date, null, a merge key or a complex one: ruamel.yaml knows.
+_DOUBTFUL = re.compile(r"[-+0-9~<=?:]|\.(?!\.?/)")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+_TOKENS = re.compile(r" +|[^ ]+")
 
 
 class UntameError(Exception):
@@ -90,9 +94,9 @@ def _by_ruamel(name: str, value: Json) -> list[str]:
 def _mapping(value: dict[str, Json], pad: str) -> list[str]:
     lines: list[str] = []
     for key, item in value.items():
-        head = pad + _scalar(key, len(pad))
-        if len(key) > _WIDTH:
+        if len(pad) + len(key) > _WIDTH - 2:
             raise UntameError
+        head = pad + _scalar(key, pad, len(pad))
         if isinstance(item, dict) and item:
             lines += [f"{head}:", *_mapping(item, pad + "  ")]
         elif isinstance(item, (list, tuple)) and item:
@@ -100,7 +104,7 @@ def _mapping(value: dict[str, Json], pad: str) -> list[str]:
         elif item is None:
             lines.append(f"{head}:")
         else:
-            lines.append(f"{head}: {_scalar(item, len(head) + 2)}")
+            lines += f"{head}: {_scalar(item, pad, len(head) + 2)}".split("\n")
     return lines
 
 
@@ -115,16 +119,17 @@ def _sequence(value: list[Json] | tuple[Json, ...], pad: str) -> list[str]:
             lines.append(f"{pad}-")
             continue
         else:
-            lines.append(f"{pad}- {_scalar(item, len(pad) + 2)}")
+            lines += f"{pad}- {_scalar(item, pad, len(pad) + 2)}".split("\n")
             continue
         lines.append(f"{pad}- {inner[0][len(pad) + 2 :]}")
         lines += inner[1:]
     return lines
 
 
-def _scalar(value: Json, column: int) -> str:
+def _scalar(value: Json, pad: str, column: int) -> str:
+    """A scalar that begins at a column; where it is folded, on several lines."""
     if isinstance(value, str):
-        return _string(value, column)
+        return _string(value, pad, column)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -136,11 +141,45 @@ def _scalar(value: Json, column: int) -> str:
     raise UntameError
 
 
-def _string(text: str, column: int) -> str:
-    if _TAME.fullmatch(text) and text.lower() not in _WORDS:
-        if " " in text and column + len(text) > _WIDTH:
-            raise UntameError
-        return text
+def _string(text: str, pad: str, column: int) -> str:
     if _HEX.fullmatch(text) and not text.startswith("0b"):
         return f"'{text}'" if _NUMBER.fullmatch(text) else text
-    raise UntameError
+    if not _LINE.fullmatch(text) or _DOUBTFUL.match(text) or text.lower() in _WORDS:
+        raise UntameError
+    quoted = _INDICATED.match(text)
+    if quoted and "'" in text:
+        raise UntameError
+    if column + len(text) > _WIDTH:
+        text = _folded_quoted(text, pad, column) if quoted else _folded(text, pad, column)
+    return f"'{text}'" if quoted else text
+
+
+def _folded(text: str, pad: str, column: int) -> str:
+    """A plain scalar as ruamel.yaml's ``Emitter.write_plain`` folds it."""
+    indent, parts = len(pad) + 2, []
+    for token in _TOKENS.findall(text):
+        if token == " " and column >= _WIDTH:
+            parts.append(f"\n{pad}  ")
+            column = indent
+            continue
+        if token[0] != " " and column + len(token) > _WIDTH and column > indent:
+            parts.append(f"\n{pad}  ")
+            column = indent
+        parts.append(token)
+        column += len(token)
+    return "".join(parts)
+
+
+def _folded_quoted(text: str, pad: str, column: int) -> str:
+    """The inside of a quoted scalar as ``Emitter.write_single_quoted`` folds it."""
+    parts, last = [], len(text)
+    column, position = column + 1, 0
+    for token in _TOKENS.findall(text):
+        start, position = position, position + len(token)
+        if token == " " and column > _WIDTH and start and position != last:
+            parts.append(f"\n{pad}  ")
+            column = len(pad) + 2
+            continue
+        parts.append(token)
+        column += len(token)
+    return "".join(parts)

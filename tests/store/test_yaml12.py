@@ -76,6 +76,34 @@ def test_an_entry_is_byte_for_byte_what_dvc_writes(name, value):
     assert entry(name, value) == by_dvc(name, value)
 
 
+COMMAND = "cp ${{ inputs.a }} ${{ outputs.o }} && echo s00001 >> ${{ outputs.o }}"
+lines = st.lists(
+    st.sampled_from([*" :#'\"$[]&-=<|!%@`?./1~\\*,(;+e", "cp", "${{ inputs.a }}", "&&", "x" * 30])
+    | st.just(" "),
+    max_size=30,
+).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(names, st.sampled_from(["value", "item", "inner", "nested"]), lines)
+@example("a", "value", COMMAND)
+@example("a", "inner", COMMAND + " and more words than a line of eighty can hold")
+@example("a", "value", "x" * 100)
+@example("a", "value", "[ -f " + "y" * 50 + " ] && touch a b c d e f g h i j k l m n o p q r s t")
+def test_shell_lines_are_folded_and_quoted_as_dvc_does(name, where, line):
+    place = {"value": line, "item": [line], "inner": [{"m": line}], "nested": {"l": {"m": line}}}
+    assert entry(name, {"k": place[where]}) == by_dvc(name, {"k": place[where]})
+
+
+def test_an_ordinary_command_is_written_without_ruamel(monkeypatch):
+    def refused(*_):
+        raise AssertionError("the slow writer was asked")
+
+    monkeypatch.setattr("mlbuild.store.yaml12._by_ruamel", refused)
+    text = entry("train", {"command": COMMAND, "o": []})
+    assert text.startswith("  train:\n    command: cp ${{ inputs.a }}")
+
+
 @settings(max_examples=150, deadline=None)
 @given(names, st.dictionaries(names, values, max_size=4))
 def test_what_was_written_is_read_back(name, value):

@@ -26,6 +26,7 @@ VERBS = {
     "shell": "Open a shell in a stage's toolchain with its job at hand.",
     "predict": "Run a Core ML model on inputs, on any system.",
     "inspect": "Show what is inside a Core ML model.",
+    "verify": "Hold artifacts against the ledger: whose results, and intact?",
     "init": "Start a new project with a first pipeline.",
     "stages": "List the stage kinds, or describe one.",
     "toolchains": "List, make, verify or remove toolchains.",

@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from mlbuild.errors import LedgerError
 from mlbuild.store.files import explained, write_atomic
 from mlbuild.store.gitignore import git_top
 
 _HEADING = re.compile(r"\[(.*)\]\s*(?:#.*)?$")
+_REMOTE = re.compile(r'\s*remote\s*"(.*)"\s*$', re.IGNORECASE)
+
+
+class Setting(NamedTuple):
+    """What a file says, and the file's folder: relative paths start there."""
+
+    value: str
+    folder: Path
+
+
+def dvc_folder(root: Path) -> Path | None:
+    """The `.dvc` that a project belongs to: its own, or one above it, as DVC looks for it.
+
+    In git the search ends at the top of the work tree. Outside, a `.dvc` in the home folder or at
+    the top of the disk is nobody's project.
+    """
+    top = git_top(root)
+    ends = {Path.home(), Path(root.anchor)} - {root, top}
+    for folder in (root, *root.parents):
+        if folder in ends:
+            break
+        if (folder / ".dvc").is_dir():
+            return folder / ".dvc"
+        if folder == top:
+            break
+    return None
 
 
 def ensure_dvc(root: Path) -> str | None:
@@ -19,10 +47,9 @@ def ensure_dvc(root: Path) -> str | None:
     Returns:
         What was done, for the summary; None where there was one already.
     """
-    folder = root / ".dvc"
-    if folder.is_dir():
+    if dvc_folder(root) is not None:
         return None
-    top = git_top(root)
+    folder, top = root / ".dvc", git_top(root)
     with explained("making the DVC repository", folder):
         (folder / "tmp").mkdir(parents=True)
         if top is None:
@@ -39,11 +66,12 @@ def ensure_dvc(root: Path) -> str | None:
 
 def dvc_config(root: Path) -> dict[str, dict[str, str]]:
     """DVC's settings as they apply here: system, user, repository, local; the last one wins."""
+    own = dvc_folder(root) or root / ".dvc"
     places = [
         Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")) / "config",
         Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", _xdg_config() / "dvc")) / "config",
-        root / ".dvc" / "config",
-        root / ".dvc" / "config.local",
+        own / "config",
+        own / "config.local",
     ]
     found: dict[str, dict[str, str]] = {}
     for file in places:
@@ -55,10 +83,25 @@ def dvc_config(root: Path) -> dict[str, dict[str, str]]:
 def cache_settings(root: Path) -> tuple[Path, tuple[str, ...]]:
     """Where DVC's cache lies, and how files are linked out of it."""
     options = dvc_config(root).get("cache", {})
-    folder = root / ".dvc" / os.path.expanduser(options.get("dir", "cache"))  # noqa: PTH111
+    own = dvc_folder(root) or root / ".dvc"
+    folder = own / os.path.expanduser(options.get("dir", "cache"))  # noqa: PTH111
     kinds = [kind.strip() for kind in options.get("type", "").split(",") if kind.strip()]
     known = [k for k in kinds if k in ("reflink", "hardlink", "symlink", "copy")]
     return Path(os.path.normpath(folder)), (*(known or ["reflink"]), "copy")
+
+
+def _config_files(root: Path) -> list[Path]:
+    """The files that DVC reads its settings from, the strongest last."""
+    system, user = Path("/etc/xdg/dvc"), _xdg_config() / "dvc"
+    if sys.platform == "darwin":
+        system = Path("/Library/Application Support/dvc")
+        user = Path.home() / "Library/Application Support/dvc"
+    return [
+        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or system) / "config",
+        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or user) / "config",
+        root / ".dvc" / "config",
+        root / ".dvc" / "config.local",
+    ]
 
 
 def _xdg_config() -> Path:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlbuild.store.files import explained
+from mlbuild.store.init import dvc_config, dvc_folder
 
 OnWait = Callable[[str], None]
 
 _POLL_SECONDS = 0.05
+_YES = ("true", "yes", "on", "1")
 
 
 @contextlib.contextmanager
@@ -54,9 +56,14 @@ def holder(file: Path) -> str:
 @contextlib.contextmanager
 def dvc_lock(root: Path, on_wait: OnWait | None = None) -> Iterator[None]:
     """Holds the lock that DVC's own commands take: the same file, flocked in the same way."""
-    file = root / ".dvc" / "tmp" / "lock"
+    file = (dvc_folder(root) or root / ".dvc") / "tmp" / "lock"
     with explained("locking the DVC repository", file):
         file.parent.mkdir(parents=True, exist_ok=True)
+    if dvc_config(root).get("core", {}).get("hardlink_lock", "").lower() in _YES:
+        with _hardlink_lock(file, on_wait):
+            yield
+        return
+    with explained("locking the DVC repository", file):
         fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     told = False
     try:
@@ -70,6 +77,28 @@ def dvc_lock(root: Path, on_wait: OnWait | None = None) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def _hardlink_lock(file: Path, on_wait: OnWait | None) -> Iterator[None]:
+    """The lock of those whose filesystem has no flock: DVC's own code, since few have it."""
+    from dvc.lock import LockError, make_lock  # type: ignore[import-untyped]  # lazy: 0.5 CPU s
+
+    lock = make_lock(str(file), tmp_dir=str(file.parent), hardlink_lock=True, wait=False)
+    told = False
+    while True:
+        try:
+            lock.lock()
+            break
+        except LockError:
+            if on_wait and not told:
+                on_wait(f"waiting for DVC's lock {file}")
+                told = True
+            time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.unlock()
 
 
 def _acquire(file: Path, on_wait: OnWait | None) -> int:

@@ -23,6 +23,7 @@ from mlbuild.store.ledger import (
     read_lock,
     read_pins,
 )
+from mlbuild.store.merging import settled
 from mlbuild.store.names import ledger_names
 from mlbuild.store.yaml12 import entry
 
@@ -77,7 +78,7 @@ def _names(
     if before.get("files") == _state(ledger):
         taken = set(before.get("taken", ()))
     else:
-        found, _ = scan(_text(ledger.yaml_file), ledger.files[0])
+        found, _ = scan(settled(_text(ledger.yaml_file)), ledger.files[0])
         plain = set(ledger_names(ledger.pipeline, stages).values())
         taken = {name for name, stage in found.items() if not stage.ours and name in plain}
     return ledger_names(ledger.pipeline, stages, taken), taken
@@ -107,7 +108,7 @@ def _write_yaml(
     structure = hashlib.md5(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()
     if before.get("structure") == structure:
         return structure
-    result = splice(_text(ledger.yaml_file), ledger.files[0], wanted)
+    result = splice(settled(_text(ledger.yaml_file)), ledger.files[0], wanted)
     if result.text is None:
         ledger.yaml_file.unlink(missing_ok=True)
     else:

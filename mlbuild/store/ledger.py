@@ -28,6 +28,7 @@ _ITEM = re.compile(
     r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
 )
 _KEY = re.compile(r"^ +key: '?([^\s']+)'?$", re.M)
+_SPACE = re.compile(r"\\u[0-9a-f]{4}|\\[a-z]| ")
 Deps = Mapping[str, Digest]  # path relative to the root -> what it held
 
 
@@ -240,6 +241,7 @@ def _result(record: StageRecord) -> str:
     """A seal over what a key was made of and what came of it."""
     outputs = {name: [digest.md5, digest.isexec] for name, digest in record.outputs.items()}
     whole = json.dumps([record.key, record.parts, outputs], sort_keys=True)
+    whole = _SPACE.sub("", whole)  # YAML may fold a line break or a rare character into a space
     return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
 
 

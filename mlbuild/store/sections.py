@@ -44,6 +44,11 @@ def split(text: str) -> Sections:
     return found
 
 
+def has_conflict(text: str) -> bool:
+    """Whether git's markers stand in it."""
+    return "\n<<<<<<<" in text or text.startswith("<<<<<<<")
+
+
 def sides(text: str) -> tuple[str, str]:
     """What a file with conflict markers was on either branch."""
     ours: list[str] = []
@@ -96,7 +101,7 @@ def _ended(block: str) -> str:
 
 def _without_conflicts(text: str) -> tuple[str, bool]:
     """Takes conflict hunks out, and with them every block that they run through."""
-    if "\n<<<<<<<" not in text and not text.startswith("<<<<<<<"):
+    if not has_conflict(text):
         return text, False
     kept: list[str] = []
     block_start = 0  # where in `kept` the block that we are in began

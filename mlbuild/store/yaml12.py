@@ -19,8 +19,9 @@ _WIDTH = 80  # where ruamel.yaml folds scalars
 _LINE = re.compile(r"[ -~]+")
 # What no plain scalar may begin or end with, or hold.
 _INDICATED = re.compile(r"[#,\[\]{}&*!|>'\"%@` ]|.*(?:: | #)|.*[: ]$")
+_WORD = re.compile(r"[A-Za-z_/][\w./+=@()'-]*", re.A)
 _HEX = re.compile(r"[0-9][0-9a-f]*(?:\.dir)?")
-_NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?")
+_NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?|0b[01]+")
 # What could be taken for a number, a date, null, a merge key or a complex one: ruamel.yaml knows.
 _DOUBTFUL = re.compile(r"[-+0-9~<=?:]|\.(?!\.?/)")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -96,15 +97,17 @@ def _mapping(value: dict[str, Json], pad: str) -> list[str]:
     for key, item in value.items():
         if len(pad) + len(key) > _WIDTH - 2:
             raise UntameError
-        head = pad + _scalar(key, pad, len(pad))
-        if isinstance(item, dict) and item:
+        head = pad + _string(key, pad, len(pad))
+        if isinstance(item, str):
+            lines += f"{head}: {_string(item, pad, len(head) + 2)}".split("\n")
+        elif isinstance(item, dict) and item:
             lines += [f"{head}:", *_mapping(item, pad + "  ")]
         elif isinstance(item, (list, tuple)) and item:
             lines += [f"{head}:", *_sequence(item, pad)]
         elif item is None:
             lines.append(f"{head}:")
         else:
-            lines += f"{head}: {_scalar(item, pad, len(head) + 2)}".split("\n")
+            lines.append(f"{head}: {_scalar(item)}")
     return lines
 
 
@@ -118,18 +121,18 @@ def _sequence(value: list[Json] | tuple[Json, ...], pad: str) -> list[str]:
         elif item is None:
             lines.append(f"{pad}-")
             continue
+        elif isinstance(item, str):
+            lines += f"{pad}- {_string(item, pad, len(pad) + 2)}".split("\n")
+            continue
         else:
-            lines += f"{pad}- {_scalar(item, pad, len(pad) + 2)}".split("\n")
+            lines.append(f"{pad}- {_scalar(item)}")
             continue
         lines.append(f"{pad}- {inner[0][len(pad) + 2 :]}")
         lines += inner[1:]
     return lines
 
 
-def _scalar(value: Json, pad: str, column: int) -> str:
-    """A scalar that begins at a column; where it is folded, on several lines."""
-    if isinstance(value, str):
-        return _string(value, pad, column)
+def _scalar(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -142,7 +145,10 @@ def _scalar(value: Json, pad: str, column: int) -> str:
 
 
 def _string(text: str, pad: str, column: int) -> str:
-    if _HEX.fullmatch(text) and not text.startswith("0b"):
+    """A string that begins at a column; where it is folded, on several lines."""
+    if column + len(text) <= _WIDTH and _WORD.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    if _HEX.fullmatch(text):
         return f"'{text}'" if _NUMBER.fullmatch(text) else text
     if not _LINE.fullmatch(text) or _DOUBTFUL.match(text) or text.lower() in _WORDS:
         raise UntameError

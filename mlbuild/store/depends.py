@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from mlbuild.records import (
     DatasetRef,
     Digest,
@@ -19,6 +21,7 @@ from mlbuild.records import (
     StageRecord,
 )
 from mlbuild.store.digests import Digests
+from mlbuild.store.yaml12 import load
 
 _UNKNOWN = Digest("")
 
@@ -70,6 +73,8 @@ class Dependencies:
             known = self._records[source.stage].outputs.get(source.output)
         else:
             known = self._digests.of(self._pipeline.root / path)
+        if known is None:
+            known = _tracked(self._pipeline.root / f"{path}.dvc")
         if known is not None and md5 in (None, known.md5):
             return known
         return Digest(md5 or "")
@@ -81,6 +86,15 @@ def inside(root: Path, path: str) -> str | None:
     if relative == "." or relative.startswith("../") or relative == "..":
         return None
     return relative
+
+
+def _tracked(file: Path) -> Digest | None:
+    """What a `.dvc` file says of data that is not here: a clone needs no data to be up to date."""
+    try:
+        (out,) = load(file.read_text("utf-8"))["outs"]
+        return Digest(out["md5"], out["size"], out.get("nfiles"), bool(out.get("isexec")))
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
 
 
 def _sources(stage: Stage, record: StageRecord | None) -> Iterator[tuple[Source, str | None]]:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -26,6 +27,7 @@ from mlbuild.records import Digest
 from mlbuild.store.files import checkpoint, explained, remove
 
 _FICLONE = 0x40049409
+_DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _PARALLEL_FILES = 64
 _STALE_SECONDS = 3600  # another machine may share the cache: its process numbers say nothing here
 
@@ -89,7 +91,9 @@ class Objects:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             listing = {entry["relpath"]: entry["md5"] for entry in json.loads(raw)}
             # The bytes are what the name promises only if they are DVC's own form of the list.
-            if listing_md5(listing.items())[0] == md5 and all(map(_inside, listing)):
+            # Nothing in it may lead out of the folder that is made of it, or out of the cache.
+            safe = all(map(_inside, listing)) and all(map(is_digest, listing.values()))
+            if safe and listing_md5(listing.items())[0] == md5:
                 return listing
         remove(path)
         return None
@@ -133,6 +137,27 @@ class Objects:
         with explained("storing data", Path(temporary)):
             Path(temporary).write_bytes(data)
             self._name(temporary, md5)
+
+    def take(self, md5: str, fill: Callable[[Path], object]) -> bool:
+        """Puts what somebody else sends under the name of what it should be.
+
+        Args:
+            md5: the object's digest.
+            fill: writes its bytes to a path where nothing is.
+
+        Returns:
+            False, and nothing is kept, where these are not the object's bytes.
+        """
+        temporary = self.temporary()
+        with explained("storing data", temporary):
+            try:
+                fill(temporary)
+                if file_md5(str(temporary)) != md5.removesuffix(".dir"):
+                    return False
+                self._name(str(temporary), md5)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return not md5.endswith(".dir") or self.listing(md5) is not None
 
     def checkout(self, digest: Digest, to: Path) -> Ingested:
         """Brings an object to ``to``, where nothing is, verified.
@@ -198,7 +223,7 @@ class Objects:
             raise DataError(f"{name} is neither a file nor a folder: it cannot be an output")
         temporary = self._temporary()
         try:
-            _clone(name, temporary)
+            clone(name, temporary)
             md5 = file_md5(temporary)
             size = os.stat(temporary).st_size  # noqa: PTH116
             self._name(temporary, md5)
@@ -207,6 +232,10 @@ class Objects:
                 os.unlink(temporary)  # noqa: PTH108
             raise
         return md5, size, bool(found.st_mode & 0o111)
+
+    def temporary(self) -> Path:
+        """A path beside the objects where nothing is, for what is on its way to them."""
+        return Path(self._temporary())
 
     def _temporary(self) -> str:
         folder = f"{self.folder}/files/.mlbuild"  # not among the objects: `dvc gc` lists those
@@ -235,7 +264,7 @@ class Objects:
             if kind == "symlink" and _try(os.symlink, source, to):
                 break
             if kind in ("reflink", "copy"):
-                _clone(source, to)
+                clone(source, to)
                 os.chmod(to, (0o777 if isexec else 0o666) & ~_UMASK)  # noqa: PTH101
                 break
         if file_md5(to) != md5:
@@ -263,12 +292,17 @@ def _alive(pid: str) -> bool:
     return True
 
 
+def is_digest(md5: str) -> bool:
+    """Whether that can be an object's name: of a file or, with ``.dir``, of a folder."""
+    return bool(_DIGEST.fullmatch(md5))
+
+
 def _inside(rel: str) -> bool:
     return bool(rel) and not rel.startswith("/") and ".." not in rel.split("/")
 
 
-def _clone(source: str, to: str) -> None:
-    """Copies bytes; shares them where the filesystem can."""
+def clone(source: str, to: str) -> None:
+    """Copies bytes to a new file; shares them where the filesystem can."""
     if sys.platform != "linux":
         shutil.copyfile(source, to)  # macOS: clones by itself
         return

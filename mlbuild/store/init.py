@@ -66,18 +66,26 @@ def ensure_dvc(root: Path) -> str | None:
 
 def dvc_config(root: Path) -> dict[str, dict[str, str]]:
     """DVC's settings as they apply here: system, user, repository, local; the last one wins."""
-    own = dvc_folder(root) or root / ".dvc"
-    places = [
-        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")) / "config",
-        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", _xdg_config() / "dvc")) / "config",
-        own / "config",
-        own / "config.local",
-    ]
     found: dict[str, dict[str, str]] = {}
-    for file in places:
+    for file in _config_files(root):
         for section, options in _parse(file).items():
             found.setdefault(section, {}).update(options)
     return found
+
+
+def remote_settings(root: Path) -> tuple[str | None, dict[str, dict[str, Setting]]]:
+    """The default remote's name, and what is set of each remote."""
+    default: str | None = None
+    remotes: dict[str, dict[str, Setting]] = {}
+    for file in _config_files(root):
+        for section, options in _parse(file).items():
+            if section == "core" and "remote" in options:
+                default = options["remote"].partition("#")[0].strip() or None
+            named = _REMOTE.match(section)
+            if named:
+                known = remotes.setdefault(named[1].lower(), {})
+                known.update({k.lower(): Setting(v, file.parent) for k, v in options.items()})
+    return default, remotes
 
 
 def cache_settings(root: Path) -> tuple[Path, tuple[str, ...]]:
@@ -96,11 +104,12 @@ def _config_files(root: Path) -> list[Path]:
     if sys.platform == "darwin":
         system = Path("/Library/Application Support/dvc")
         user = Path.home() / "Library/Application Support/dvc"
+    own = dvc_folder(root) or root / ".dvc"
     return [
         Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or system) / "config",
         Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or user) / "config",
-        root / ".dvc" / "config",
-        root / ".dvc" / "config.local",
+        own / "config",
+        own / "config.local",
     ]
 
 

@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlbuild.records import Json, StageRecord
+from mlbuild.store.cache import is_digest
 from mlbuild.store.files import checkpoint, explained, write_atomic
 from mlbuild.store.ledger import record_of
 
@@ -20,6 +22,12 @@ from mlbuild.store.ledger import record_of
 def run_key(key: str) -> str:
     """The name under which the results of a stage key are kept."""
     return hashlib.sha256(f"mlbuild:{key}".encode()).hexdigest()
+
+
+def value_name(entry: Json) -> str:
+    """The name of an entry: the digest of what it says."""
+    whole = json.dumps(_without_sizes(entry), sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 class RunCache:
@@ -39,14 +47,56 @@ class RunCache:
 
     def add(self, key: str, entry: Json) -> None:
         """Keeps a result; its objects must be in the cache already."""
-        value = hashlib.sha256(json.dumps(_without_sizes(entry), sort_keys=True).encode())
-        file = self._place(key) / value.hexdigest()
+        file = self._place(key) / value_name(entry)
         with explained("writing the run cache", file):
             if not file.exists():
                 checkpoint("run cache")
                 write_atomic(file, json.dumps(entry, indent=1).encode(), sync=False)
             else:
                 os.utime(file)  # the newest is tried first
+
+    def has(self, key: str, value: str) -> bool:
+        """Whether that very entry is known."""
+        return (self._place(key) / value).exists()
+
+    def accept(self, key: str, value: str, data: bytes) -> bool:
+        """Keeps an entry that somebody else wrote, if it is what its place says.
+
+        Args:
+            key: the stage key that was asked for.
+            value: the entry's name.
+            data: its bytes.
+
+        Returns:
+            False where it is damaged, of another key, or leads out of the project or the cache.
+        """
+        try:
+            entry = json.loads(data)
+            found = record_of(entry)
+        except ValueError:
+            return False
+        if found is None or found[1].key != key or value_name(entry) != value:
+            return False
+        if not all(is_digest(out.md5) for out in found[1].outputs.values()):
+            return False
+        if not all(_inside(str(out["path"])) for out in entry.get("outs", [])):
+            return False
+        file = self._place(key) / value
+        with explained("writing the run cache", file):
+            write_atomic(file, data, sync=False)
+        return True
+
+    def entries(self, files: tuple[str, str] | None = None) -> Iterator[tuple[Path, StageRecord]]:
+        """Every result that is known: the entry's file and the record, in no order.
+
+        Args:
+            files: only of the pipeline with this file and these pins.
+        """
+        for file in self._folder.glob("??/*/*"):
+            with contextlib.suppress(OSError, ValueError):
+                found = record_of(json.loads(file.read_bytes()), files)
+                if found is not None and file.parent.name == run_key(found[1].key):
+                    yield file, found[1]
 
     def _place(self, key: str) -> Path:
         name = run_key(key)
@@ -64,6 +114,10 @@ class RunCache:
                 file.unlink()
             return None
         return found[1]
+
+
+def _inside(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _without_sizes(value: Json) -> Json:

@@ -25,6 +25,7 @@ from mlbuild.store.ledger import (
 )
 from mlbuild.store.merging import settled
 from mlbuild.store.names import ledger_names
+from mlbuild.store.sections import replaced
 from mlbuild.store.yaml12 import entry
 
 
@@ -37,6 +38,7 @@ class Build:
     datasets: Mapping[str, Json]
     deps: Callable[[Stage, StageRecord | None], Deps]
     changed: frozenset[str]  # recorded since the last commit
+    identity: str | None = None  # of the resolved pipeline: equal ones have equal dvc.yaml stages
 
 
 def commit(
@@ -57,13 +59,20 @@ def commit(
     names, taken = _names(ledger, build, before)
     untouched = before.get("files") == _state(ledger) and before.get("taken") == sorted(taken)
     changed = build.changed if untouched else frozenset(build.records)
-    _write_pins(ledger, build, names, changed)
+    same = untouched and build.identity is not None and before.get("identity") == build.identity
+    few = _few(build, changed) if same and dict(build.datasets) == before.get("datasets") else None
+    if few is None or not _exchange_pins(ledger, build, names, few):
+        _write_pins(ledger, build, names, changed)
     if pins_only:
         return {}
-    structure = _write_yaml(ledger, build, names, before if untouched else {})
-    _write_lock(ledger, build, names, changed)
+    structure = before["structure"] if same else ""
+    if not same:
+        structure = _write_yaml(ledger, build, names, before if untouched else {})
+    if few is None or not _exchange_lock(ledger, build, names, few):
+        _write_lock(ledger, build, names, changed)
     ledger.reload()
-    return {"files": _state(ledger), "structure": structure, "taken": sorted(taken)}
+    facts = {"files": _state(ledger), "structure": structure, "taken": sorted(taken)}
+    return {**facts, "identity": build.identity}
 
 
 def is_current(ledger: Ledger, before: Mapping[str, Json]) -> bool:
@@ -96,6 +105,44 @@ def _write_pins(
         elif name in old:
             blocks[name] = old[name]
     _write(ledger.pins_file, pins_text(build.datasets, blocks))
+
+
+_FEW = 64  # blocks; to exchange more, the file is better taken apart
+
+
+def _few(build: Build, changed: frozenset[str]) -> list[Stage] | None:
+    """The stages to exchange in files that are otherwise as the last commit left them."""
+    if len(changed) > _FEW:
+        return None
+    return [s for s in build.stages if s.name in changed and s.name in build.records]
+
+
+def _exchange_pins(
+    ledger: Ledger, build: Build, names: Mapping[str, str], few: Sequence[Stage]
+) -> bool:
+    rows = {names[s.name]: entry(names[s.name], pin(s, build.records[s.name])) for s in few}
+    return _exchange(ledger.pins_file, rows)
+
+
+def _exchange_lock(
+    ledger: Ledger, build: Build, names: Mapping[str, str], few: Sequence[Stage]
+) -> bool:
+    rows = {}
+    for stage in few:
+        name, record = names[stage.name], build.records[stage.name]
+        value = lock_entry(stage, record, build.deps(stage, record), ledger.files, name)
+        rows[name] = entry(name, value)
+    return _exchange(ledger.lock_file, rows)
+
+
+def _exchange(file: Path, rows: Mapping[str, str]) -> bool:
+    """Exchanges blocks without looking at others; False: the file is to be taken apart."""
+    if not rows:
+        return file.exists()
+    text = replaced(_text(file), rows)
+    if text is not None:
+        _write(file, text)
+    return text is not None
 
 
 def _write_yaml(

@@ -6,6 +6,7 @@ dvc.lock keeps a copy of it beside the digests of the outputs: one entry of dvc.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -18,7 +19,7 @@ from mlbuild.errors import LedgerError
 from mlbuild.records import Digest, Json, Stage, StageRecord
 from mlbuild.store.dvcyaml import command
 from mlbuild.store.names import long_name, plain_name
-from mlbuild.store.sections import Sections, sides, split
+from mlbuild.store.sections import Sections, has_conflict, head_of, sides, split
 from mlbuild.store.yaml12 import load
 
 _PINS_VERSION = 1
@@ -27,6 +28,7 @@ _LOCK_HEAD = "schema: '2.0'\n"
 _ITEM = re.compile(
     r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
 )
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _KEY = re.compile(r"^ +key: '?([^\s']+)'?$", re.M)
 _SPACE = re.compile(r"\\u[0-9a-f]{4}|\\[a-z]| ")
 Deps = Mapping[str, Digest]  # path relative to the root -> what it held
@@ -103,20 +105,19 @@ class Ledger:
         self.lock_file = root / "dvc.lock"
         self.yaml_file = root / "dvc.yaml"
         self._lock: Sections | None = None
-        self._published: dict[str, str] | None = None
+        self._text: str | None = None  # of dvc.lock
         self._by_key: dict[str, list[tuple[str, str]]] | None = None  # names and blocks
 
     def all_files(self) -> tuple[Path, Path, Path]:
         """The files that make up this pipeline's part of the ledger."""
         return self.pins_file, self.yaml_file, self.lock_file
 
-    def published(self) -> dict[str, str]:
-        """Path -> digest of everything that dvc.lock knows."""
-        if self._published is None:
-            lock = self.lock()
-            text = "".join([*(block for _, block in reversed(lock.spare)), *lock.blocks.values()])
-            self._published = dict(_ITEM.findall(text))
-        return self._published
+    def published(self, path: str) -> set[str]:
+        """The digests that dvc.lock knows of a path."""
+        text = self._lock_text()
+        if not _PLAIN.fullmatch(path):  # YAML may quote it in several ways
+            return {md5 for where, md5 in _ITEM.findall(text) if _scalar(where) == path}
+        return set(re.findall(_ITEM.pattern.replace("(.+)", re.escape(path)), text, re.M))
 
     def record(self, stage: str) -> StageRecord | None:
         """What the ledger says of a stage."""
@@ -130,6 +131,8 @@ class Ledger:
 
     def with_key(self, key: str) -> StageRecord | None:
         """Any stage's record with exactly this key; nothing but the matching entry is parsed."""
+        if key not in self._lock_text():
+            return None
         if self._by_key is None:
             lock, self._by_key = self.lock(), {}
             for row in (*lock.blocks.items(), *lock.spare):
@@ -148,26 +151,26 @@ class Ledger:
             LedgerError: it is not a dvc.lock at all.
         """
         if self._lock is None:
-            self._lock = read_lock(self.lock_file)
+            self._lock = _lock_of(self._lock_text(), self.lock_file)
         return self._lock
 
     def reload(self) -> None:
         """The files were written: read them again when they are asked for."""
-        self._lock = self._published = self._by_key = None
+        self._lock = self._text = self._by_key = None
 
     def datasets(self) -> dict[str, Json]:
         """The frozen datasets, by name."""
         text = _read(self.pins_file)
         if not text:
             return {}
-        if not split(text).broken:
+        if not has_conflict(text):
             return self._frozen(text)
         ours, theirs = sides(text)
         return {**self._frozen(theirs), **self._frozen(ours)}
 
     def _frozen(self, text: str) -> dict[str, Json]:
         try:
-            found = load(split(text).head) or {}
+            found = load(head_of(text)) or {}
         except yaml.YAMLError as error:
             raise _spoiled(self.pins_file, str(error)) from error
         version = found.get("version") if isinstance(found, dict) else None
@@ -181,6 +184,11 @@ class Ledger:
         datasets = found.get("datasets")
         return datasets if isinstance(datasets, dict) else {}
 
+    def _lock_text(self) -> str:
+        if self._text is None:
+            self._text = _read(self.lock_file)
+        return self._text
+
     def _parse(
         self, name: str, block: str, any_pipeline: bool = False
     ) -> tuple[str, StageRecord] | None:
@@ -193,7 +201,10 @@ class Ledger:
 
 def read_lock(file: Path) -> Sections:
     """dvc.lock in blocks; an empty one where there is none."""
-    text = _read(file)
+    return _lock_of(_read(file), file)
+
+
+def _lock_of(text: str, file: Path) -> Sections:
     if not text.strip():
         return Sections(head=_LOCK_HEAD)
     found = _with_ours(split(text))
@@ -252,6 +263,12 @@ def _item(path: str, digest: Digest) -> dict[str, Json]:
     if digest.isexec:
         found["isexec"] = True
     return found
+
+
+def _scalar(text: str) -> Json:
+    with contextlib.suppress(yaml.YAMLError):
+        return load(text)
+    return None
 
 
 def _digest(item: Json) -> Digest:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from mlbuild.errors import DataError
@@ -21,8 +22,9 @@ from mlbuild.store.init import cache_settings, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
 from mlbuild.store.publish import Publisher, Scratch, slug
-from mlbuild.store.record import BuildRecord
+from mlbuild.store.record import BuildRecord, Entry
 from mlbuild.store.runs import RunCache
+from mlbuild.store.team import Team
 
 __all__ = ["Placement", "Published", "Scratch", "Store"]
 
@@ -93,7 +95,7 @@ class Store:
             if got is None:
                 missing.append(out.name)
             elif want is None or got.md5 != want.md5 or got.isexec != want.isexec:
-                ours = got.md5 in self._published(stage, out.path)
+                ours = self._is_ours(stage, out.path, got.md5)
                 (outdated if ours else modified).append(out.name)
         return Placement(tuple(missing), tuple(modified), tuple(outdated))
 
@@ -186,6 +188,8 @@ class Store:
         records: Mapping[str, StageRecord],
         datasets: Mapping[str, Json],
         *,
+        decided: Collection[str] | None = None,
+        identity: str | None = None,
         pins_only: bool = False,
         on_wait: OnWait | None = None,
     ) -> None:
@@ -195,18 +199,20 @@ class Store:
             pipeline: as it is now; generated stages that are not in it are removed.
             records: of the stages that are up to date now, reused ones included.
             datasets: what is frozen of them.
+            decided: the stages whose records may differ from those that are known; None: all.
+            identity: of the resolved pipeline; equal ones have equal stages in dvc.yaml.
             pins_only: write NAME.lock.yaml alone (`--no-record`: DVC is recording by itself).
             on_wait: told once if another process has DVC's lock.
         """
         for stage in pipeline.stages:
-            if stage.name in records:
+            if (decided is None or stage.name in decided) and stage.name in records:
                 self._note(stage, records[stage.name])
         names = [stage.name for stage in pipeline.stages]
         facts: dict[str, Json] = {"datasets": dict(datasets)}
         if self.ledger:
             deps = Dependencies(pipeline, records, self.digests).of
             changed = frozenset(self._record.uncommitted)
-            build = Build(pipeline.stages, records, datasets, deps, changed)
+            build = Build(pipeline.stages, records, datasets, deps, changed, identity)
             with contextlib.ExitStack() as stack:
                 if not pins_only:
                     stack.enter_context(dvc_lock(self.root, on_wait))
@@ -246,27 +252,14 @@ class Store:
         """Who builds this pipeline now, for people."""
         return holder(self._lock_file)
 
-    def fetch(self, records: Iterable[StageRecord], progress: Progress | None = None) -> set[str]:
-        """Pulls what records name and the cache misses from DVC's default remote.
+    @cached_property
+    def team(self) -> Team:
+        """What the team has pushed to DVC's default remote."""
 
-        Returns:
-            The keys of those that are restorable now. No remote, or a remote that does not have
-            them, is no error.
-        """
-        from mlbuild.store import remotes  # lazy: imports dvc, 0.5 CPU s
+        def place_of(md5: str) -> Path | None:
+            return self.digests.place_of(md5)  # of whatever digests are known by then
 
-        records = list(records)
-        if self.ledger:
-            wanted = {out.md5 for r in records for out in r.outputs.values()}
-            wanted = {md5 for md5 in wanted if not self.digests.place_of(md5)}
-            remotes.pull_objects(self.root, wanted, self.cache.missing, progress)
-        return {record.key for record in records if self.restorable(record)}
-
-    def lookup(self, keys: Iterable[str]) -> set[str]:
-        """Asks the default remote's run cache for stage keys; found entries become candidates."""
-        from mlbuild.store import remotes  # lazy: imports dvc
-
-        return remotes.pull_runs(self.root, keys) if self.ledger else set()
+        return Team(self.root, self.state_dir, self.cache, self.runs, place_of)
 
     def add_dataset(self, path: str, progress: Progress | None = None) -> Json:
         """Has DVC track a dataset inside the root, as `dvc add` does, unless git has it."""
@@ -276,12 +269,16 @@ class Store:
         """What DVC recorded of a dataset: known before its data is pulled."""
         return self._tracker.digest(path) if self.ledger else None
 
-    def pull_dataset(self, path: str) -> bool:
+    def pull_dataset(self, path: str, progress: Progress | None = None) -> bool:
         """Fetches a dataset that DVC tracks and that is not here. False: it is not tracked."""
-        pulled = bool(self.ledger) and self._tracker.pull(path)
+        pulled = bool(self.ledger) and self._tracker.pull(path, progress)
         if pulled:
             self.digests.forget(self.root / path)
         return pulled
+
+    def tracked_dataset(self, path: str) -> tuple[str, Digest | None] | None:
+        """The `.dvc` file that tracks a dataset, and what it records; see ``Tracker.tracked``."""
+        return self._tracker.tracked(path) if self.ledger else None
 
     def forget_noop(self) -> None:
         """Call before any stage starts: no earlier success may be told again."""
@@ -329,7 +326,7 @@ class Store:
 
     @property
     def _tracker(self) -> Tracker:
-        return Tracker(self.root, self.cache, self.digests)
+        return Tracker(self.root, self.cache, self.digests, self.team)
 
     @property
     def _lock_file(self) -> Path:
@@ -360,11 +357,14 @@ class Store:
     def _fits(self, stage: Stage, record: StageRecord) -> bool:
         return all(out.name in record.outputs for out in stage.outputs)
 
-    def _published(self, stage: Stage, path: str) -> set[str]:
-        known = {self._record.published.get(path)}
-        if self.ledger:
-            known.add(self.ledger.published().get(path))
-        return {md5 for md5 in known if md5}
+    def _is_ours(self, stage: Stage, path: str, md5: str) -> bool:
+        """Whether mlbuild itself put these bytes at a path, for whatever stage."""
+        entry = self._record.get(stage.name)
+        if entry and any(p == path and md5 == _md5_of(entry, n) for n, p in entry.paths.items()):
+            return True
+        if self._record.put_there(path) == md5:
+            return True
+        return self.ledger is not None and md5 in self.ledger.published(path)
 
     def _place(self, stage: Stage, scratch: Scratch, found: Mapping[str, Ingested]) -> list[Path]:
         """Exchanges outputs and learns their digests."""
@@ -375,7 +375,7 @@ class Store:
                 old = self.digests.of(path)
                 if old is None or old.md5 == found[name].digest.md5:
                     continue
-                if old.md5 in self._published(stage, stage.output(name).path):
+                if self._is_ours(stage, stage.output(name).path, old.md5):
                     continue
             keep.append(name)
         kept = self._publisher.publish(scratch, list(found), keep)
@@ -389,6 +389,11 @@ class Store:
         known = entry and (entry.record.key, entry.record.outputs, entry.paths)
         if known != (record.key, record.outputs, paths):
             self._record.append(stage.name, record, paths)
+
+
+def _md5_of(entry: Entry, output: str) -> str | None:
+    digest = entry.record.outputs.get(output)
+    return digest.md5 if digest else None
 
 
 def _listed(stage: Stage, names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,33 +42,61 @@ class BuildRecord:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._entries: dict[str, Entry] = {}
-        self._by_key: dict[str, StageRecord] | None = None
+        self._entries: dict[str, Entry] = {}  # those that were asked for, or are new
+        self._unread: dict[str, bytes] = {}  # stage -> its line, whose checksum is right
+        self._raw = b""
         self._lines = 0
         self._fd: int | None = None
-        self.published: dict[str, str] = {}  # path -> digest that mlbuild put there last
         self.committed: dict[str, Json] = {}
         self.uncommitted: set[str] = set()  # stages recorded since then
         self._load()
 
     def get(self, stage: str) -> Entry | None:
         """What is known of a stage."""
+        if stage in self._unread:
+            self._read(stage)
         return self._entries.get(stage)
 
-    def stages(self) -> Iterable[str]:
+    def stages(self) -> Collection[str]:
         """The names that are known."""
-        return self._entries.keys()
+        return self._entries.keys() | self._unread.keys()
 
     def with_key(self, key: str) -> StageRecord | None:
         """A record with exactly this key, of whatever stage."""
-        if self._by_key is None:
-            self._by_key = {e.record.key: e.record for e in self._entries.values()}
-        return self._by_key.get(key)
+        for entry in self._entries.values():
+            if entry.record.key == key:
+                return entry.record
+        wanted = key.encode()
+        if wanted in self._raw:  # ten thousand lines are searched faster than one is parsed
+            for stage in [name for name, line in self._unread.items() if wanted in line]:
+                found = self.get(stage)
+                if found and found.record.key == key:
+                    return found.record
+        return None
+
+    def put_there(self, path: str) -> str | None:
+        """The digest of what mlbuild last put at a path, as far as it is known here."""
+        wanted = json.dumps(path).encode()
+        for stage in [name for name, line in self._unread.items() if wanted in line]:
+            self._read(stage)
+        for entry in reversed(list(self._entries.values())):
+            for name, where in entry.paths.items():
+                if where == path and name in entry.record.outputs:
+                    return entry.record.outputs[name].md5
+        return None
+
+    def signature(self) -> tuple[int, int, int] | None:
+        """By which another run sees that nothing was recorded since."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return (found.st_size, found.st_mtime_ns, found.st_ino)
 
     def append(self, stage: str, record: StageRecord, paths: Mapping[str, str]) -> None:
         """Notes a success."""
         entry = Entry(record, dict(paths))
-        known = self._entries.get(stage)
+        known = self.get(stage)
         if known is not None and known == entry:
             return
         self._note(stage, entry)
@@ -78,13 +106,15 @@ class BuildRecord:
         """Notes that the ledger is up to date; tidies up once half of the lines are history."""
         self.committed = facts
         self.uncommitted.clear()
-        gone = self._entries.keys() - set(stages)
-        if self._lines <= 2 * len(self._entries) + 20 and len(gone) <= len(self._entries) // 2:
+        known = self.stages()
+        gone = set(known).difference(stages)
+        if self._lines <= 2 * len(known) + 20 and len(gone) <= len(known) // 2:
             self._write(_line(["committed", facts]))
             return
+        for stage in list(self._unread):
+            self._read(stage)
         for stage in gone:
-            del self._entries[stage]
-        self._by_key = None
+            self._entries.pop(stage, None)
         lines = [_line(["version", _VERSION])]
         lines += [_line(_stage_row(name, entry)) for name, entry in self._entries.items()]
         lines.append(_line(["committed", facts]))
@@ -100,13 +130,17 @@ class BuildRecord:
             self._fd = None
 
     def _note(self, stage: str, entry: Entry) -> None:
+        self._unread.pop(stage, None)
+        self._entries.pop(stage, None)  # the newest stands last
         self._entries[stage] = entry
         self.uncommitted.add(stage)
-        if self._by_key is not None:
-            self._by_key[entry.record.key] = entry.record
-        for name, path in entry.paths.items():
-            if name in entry.record.outputs:
-                self.published[path] = entry.record.outputs[name].md5
+
+    def _read(self, stage: str) -> None:
+        row = _parse(self._unread.pop(stage))
+        with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
+            name, entry = _stage_of(row or [])
+            if name == stage:
+                self._entries[stage] = entry
 
     def _write(self, line: bytes) -> None:
         with explained("writing the build record", self._file):
@@ -128,20 +162,24 @@ class BuildRecord:
 
     def _load(self) -> None:
         try:
-            lines = self._file.read_bytes().split(b"\n")
+            self._raw = self._file.read_bytes()
         except OSError:
             return
-        for line in lines:
-            row = _parse(line)
-            if row is None:
+        for line in self._raw.split(b"\n"):
+            if not _whole(line):
                 continue
             self._lines += 1
-            if row[0] == "version" and row[1] != _VERSION:
+            name = _stage_name(line)
+            if name is not None:
+                self._unread.pop(name, None)
+                self._unread[name] = line
+                self.uncommitted.add(name)
+                continue
+            row = _parse(line)
+            if row and row[0] == "version" and row[1] != _VERSION:
                 break  # written by another mlbuild: rebuilt from the ledger
-            with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
-                if row[0] == "stage":
-                    self._note(*_stage_of(row))
-                elif row[0] == "committed":
+            if row and row[0] == "committed":
+                with contextlib.suppress(ValueError, TypeError, IndexError):
                     self.committed = dict(row[1])
                     self.uncommitted.clear()
 
@@ -163,10 +201,31 @@ def _line(row: list[Json]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(data), data)
 
 
+_STAGE = b'["stage","'
+
+
+def _stage_name(line: bytes) -> str | None:
+    """The stage that a line is about, without parsing it."""
+    if not line.startswith(_STAGE, 9):
+        return None
+    start = 9 + len(_STAGE)
+    name = line[start : line.find(b'"', start)]
+    if b"\\" in name:  # a name with quotes or the like in it
+        row = _parse(line)
+        return str(row[1]) if row and len(row) > 1 else None
+    return name.decode("utf-8", "replace")
+
+
+def _whole(line: bytes) -> bool:
+    """Whether a line is as it was written: not torn by a kill, nor damaged."""
+    try:
+        return int(line[:8], 16) == zlib.crc32(line[9:])
+    except ValueError:
+        return False
+
+
 def _parse(line: bytes) -> list[Json] | None:
     try:
-        if int(line[:8], 16) != zlib.crc32(line[9:]):
-            return None
         row = json.loads(line[9:])
     except ValueError:
         return None

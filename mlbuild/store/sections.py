@@ -7,10 +7,12 @@ merge spoils only the stages that it touches.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _TOP = re.compile(r"^stages:[ \t]*(?:\{\}[ \t]*)?(?:#.*)?$", re.M)
 _KEY = re.compile(r"^  (?:'([^'\n]+)'|\"([^\"\n]+)\"|([^\s:'\"#][^:\n]*)):[ \t]*$")
+_NEXT = re.compile(r"^ {0,2}(?=[^\s])", re.M)
 _MARKERS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
 
@@ -42,6 +44,32 @@ def split(text: str) -> Sections:
             cut = _cut(side)
             found.spare += [*cut.blocks.items(), *cut.spare]
     return found
+
+
+def head_of(text: str) -> str:
+    """What stands before the stages."""
+    top = _TOP.search(text)
+    return text if top is None else text[: top.start()]
+
+
+def replaced(text: str, blocks: Mapping[str, str]) -> str | None:
+    """A file with a few of its blocks exchanged, and nothing else looked at.
+
+    Args:
+        text: as mlbuild itself wrote it.
+        blocks: the new ones.
+
+    Returns:
+        None: one of them is not there exactly once, and the file must be taken apart.
+    """
+    for name, block in blocks.items():
+        mark = f"\n{block.partition(chr(10))[0]}\n"
+        start = text.find(mark) + 1
+        if not start or text.find(mark, start) >= 0 or not mark.startswith(f"\n  {name}:"):
+            return None
+        end = _NEXT.search(text, start + len(mark) - 1)
+        text = text[:start] + block + (text[end.start() :] if end else "")
+    return text
 
 
 def has_conflict(text: str) -> bool:

@@ -22,7 +22,8 @@ def test_what_was_recorded_is_read_back(file):
     again = BuildRecord(file)
     assert again.get("s[a=1]") == (record("k1"), {"o": "out/s"})
     assert again.with_key("k2") == record("k2")
-    assert again.published == {"out/s": "1" * 32, "out/t": "1" * 32}
+    assert [again.put_there(p) for p in ("out/s", "out/t")] == ["1" * 32, "1" * 32]
+    assert again.put_there("out/u") is None
     assert again.uncommitted == {"s[a=1]", "t"}
 
 
@@ -32,7 +33,7 @@ def test_the_last_line_of_a_stage_wins(file):
     known.append("s", record("k2", "2" * 32), {"o": "out/s"})
     again = BuildRecord(file)
     assert again.get("s").record.key == "k2"
-    assert again.published == {"out/s": "2" * 32}
+    assert again.put_there("out/s") == "2" * 32
 
 
 @pytest.mark.parametrize("cut", range(2, 60, 7))

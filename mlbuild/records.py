@@ -103,6 +103,7 @@ class Output:
     type: str = "Any"
     cache: bool = True  # False: kept in git, not in the DVC cache
     role: str = "artifact"  # artifact, metrics (metrics.json) or plots (folder)
+    push: bool = True  # False: stays on the machine that made it
 
 
 @dataclass(frozen=True, slots=True)

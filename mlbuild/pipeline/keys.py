@@ -150,6 +150,11 @@ OUTPUT: Mapping[str, Row] = {
     "path": {"type": "string", "description": "Relative to the project root."},
     "type": _ref("type", "What it is, so that inputs can be checked."),
     "cache": {"type": "boolean", "description": "false: small, kept in git and not in the cache."},
+    "push": {
+        "type": "boolean",
+        "description": "false: large and quickly made again: `push` leaves it here, and a clone "
+        "that needs it makes its own.",
+    },
 }
 
 INPUT: Mapping[str, Row] = {

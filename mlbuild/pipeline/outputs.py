@@ -14,6 +14,13 @@ from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill, uses_matrix
 from mlbuild.records import Json, Output
 
+# DVC's `persist`: an output that the command finds as its last run left it.
+_PERSIST = "a stage that reads what it wrote before gives another result each time it runs"
+_PERSIST_HINT = (
+    "without 'persist' it starts from nothing; what it should start from is an input, "
+    "e.g. an output of another stage or a dataset"
+)
+
 
 def check_outputs(draft: Draft, problems: Problems) -> None:
     """What can be said of declared outputs before the stage is expanded, once for all variants."""
@@ -48,12 +55,15 @@ def _check_expanded(what: str, node: Node, draft: Draft, problems: Problems) -> 
 
 def _check_map(name: str, key: Scalar, node: Mapped, draft: Draft, problems: Problems) -> None:
     where = f"{draft.where}: output '{name}'"
-    fields.check_keys(problems, node, keys.OUTPUT, where)
+    if "persist" in node.entries:
+        problems.add(node.entries["persist"].key, f"{where}: {_PERSIST}", hint=_PERSIST_HINT)
+    fields.check_keys(problems, node, {**keys.OUTPUT, "persist": None}, where)
     if "path" not in node.entries and draft.loaded is None:
         problems.add(key, f"{where}: 'path' is missing")
-    cache = node.get("cache")
-    if isinstance(cache, Scalar):
-        fields.boolean(problems, cache.value, cache, f"{where}: 'cache'")
+    for flag in ("cache", "push"):
+        value = node.get(flag)
+        if isinstance(value, Scalar):
+            fields.boolean(problems, value.value, value, f"{where}: '{flag}'")
     kind = node.get("type")
     if kind is None:
         return
@@ -85,7 +95,7 @@ class Outputs:
             path = self._path(at, f"output '{name}'", scope)
             if path is not None:
                 kind = (draft.outputs or {}).get(name, "Any")
-                found.append(Output(name, path, kind, _cached(node)))
+                found.append(Output(name, path, kind, _on(node, "cache"), push=_on(node, "push")))
         for name, kind in IMPLICIT.items():
             at = draft.node.get(name)
             path = self._path(at, f"'{name}'", scope)
@@ -110,7 +120,9 @@ class Outputs:
             if at is not None:
                 path = self._path(at, f"output '{name}'", scope)
             if path is not None:
-                found.append(Output(name, path, spec.type, node is None or _cached(node)))
+                found.append(
+                    Output(name, path, spec.type, _on(node, "cache"), push=_on(node, "push"))
+                )
         found.append(Output("metrics", f"{folder}/metrics.json", "Report", False, "metrics"))
         if kind.plots:
             found.append(Output("plots", f"{folder}/plots", "Folder", role="plots"))
@@ -134,6 +146,7 @@ class Outputs:
             return None
 
 
-def _cached(node: Node) -> bool:
-    cache = node.get("cache") if isinstance(node, Mapped) else None
-    return not (isinstance(cache, Scalar) and cache.value is False)
+def _on(node: Node | None, flag: str) -> bool:
+    """A flag that holds unless the file says false."""
+    value = node.get(flag) if isinstance(node, Mapped) else None
+    return not (isinstance(value, Scalar) and value.value is False)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlbuild.errors import LedgerError
-from mlbuild.records import Json, Stage
+from mlbuild.records import Json, Output, Stage
 from mlbuild.store.sections import lines_of
 from mlbuild.store.yaml12 import Loader, entry
 
+_COMMAND_END = " --only --no-record"
 _REMEDY = "put it right by hand; mlbuild only adds its own stages to it"
 
 
@@ -24,7 +25,7 @@ class Spliced(NamedTuple):
 
     text: str | None
     dropped: tuple[str, ...]  # generated stages of this pipeline that are gone
-    dropped_outs: tuple[str, ...]  # the cached outputs of those
+    dropped_outs: tuple[str, ...]  # outputs that DVC cached for this pipeline and does no more
 
 
 class Found(NamedTuple):
@@ -38,7 +39,7 @@ class Found(NamedTuple):
 
 def command(pipeline_file: str, stage: str) -> str:
     """What DVC runs to build one stage; nothing that varies stands in it."""
-    return f"mlbuild run {shlex.quote(pipeline_file)} {shlex.quote(stage)} --only --no-record"
+    return f"mlbuild run {shlex.quote(pipeline_file)} {shlex.quote(stage)}{_COMMAND_END}"
 
 
 def definition(
@@ -51,11 +52,18 @@ def definition(
         found["deps"] = sorted(deps)
     found["params"] = [{pins: [f"stages.{name}"]}]
     for section, role in (("outs", "artifact"), ("metrics", "metrics"), ("plots", "plots")):
-        items = [o.path if o.cache else {o.path: {"cache": False}} for o in outs if o.role == role]
+        items = [_item(o) for o in outs if o.role == role]
         if items:
             found[section] = items
     found["meta"] = {"mlbuild": 1}
     return found
+
+
+def _item(out: Output) -> Json:
+    """An output with DVC's flags for it, in DVC's order."""
+    flags = {"cache": out.cache, "push": out.push}
+    off = {flag: False for flag, on in flags.items() if not on}
+    return {out.path: off} if off else out.path
 
 
 def render(name: str, value: Json, indent: int = 2) -> str:
@@ -72,7 +80,7 @@ def scan(text: str, pipeline_file: str) -> tuple[dict[str, Found], Any]:
     try:
         top = yaml.compose(text, Loader)
     except yaml.YAMLError as error:
-        raise LedgerError(f"dvc.yaml cannot be read: {error}", hint=_REMEDY) from error
+        raise LedgerError(f"dvc.yaml cannot be read: {_flat(error)}", hint=_REMEDY) from error
     if top is None:
         return {}, None
     if not isinstance(top, yaml.MappingNode):
@@ -89,6 +97,7 @@ def scan(text: str, pipeline_file: str) -> tuple[dict[str, Found], Any]:
     found = {}
     for key, value in stages.value:
         data = _value(value)
+        _refuse_half(key, data, start)
         ours = (
             isinstance(data, dict)
             and isinstance(data.get("meta"), dict)
@@ -98,6 +107,22 @@ def scan(text: str, pipeline_file: str) -> tuple[dict[str, Found], Any]:
         line = text.rfind("\n", 0, key.start_mark.index) + 1
         found[key.value] = Found(line, _end(text, value), ours, data)
     return found, stages
+
+
+def _refuse_half(key: Any, stage: Json, start: str) -> None:
+    """An editor that was killed leaves a file that ends amid a stage, and is YAML all the same."""
+    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+    cmd = body.get("cmd") if isinstance(body, dict) else None
+    ended = isinstance(cmd, (str, list)) and bool(cmd)
+    if isinstance(cmd, str) and cmd and (start.startswith(cmd) or cmd.startswith(start)):
+        ended = cmd.endswith(_COMMAND_END)  # what we generate is known to its last word
+    if not ended:
+        raise LedgerError(
+            f"dvc.yaml:{key.start_mark.line + 1}: stage '{key.value}' ends in the middle: "
+            "the file was cut off",
+            hint="put the committed one back (git checkout -- dvc.yaml); mlbuild writes its own "
+            "stages anew",
+        )
 
 
 def splice(text: str, pipeline_file: str, wanted: Mapping[str, Json]) -> Spliced:
@@ -130,8 +155,21 @@ def splice(text: str, pipeline_file: str, wanted: Mapping[str, Json]) -> Spliced
     if found and len(gone) == len(found) and not new:
         body = _closed(body)
     result = body + text[end:] if found else text
-    outs = tuple(path for old in gone.values() for path in _cached(old.value))
+    outs = _dropped(found, wanted)
     return Spliced(result if result.strip() else None, tuple(gone), outs)
+
+
+def _dropped(found: Mapping[str, Found], wanted: Mapping[str, Json]) -> tuple[str, ...]:
+    """What our stages cached before and neither they nor others do now."""
+    old = [path for stage in found.values() if stage.ours for path in _cached(stage.value)]
+    others = [stage.value for name, stage in found.items() if not stage.ours]
+    kept = {path for value in (*wanted.values(), *others) for path in _cached(value)}
+    return tuple(path for path in dict.fromkeys(old) if path not in kept)
+
+
+def _flat(error: yaml.YAMLError) -> str:
+    """The error in one line, with its place."""
+    return " ".join(str(error).split())
 
 
 def _opened(text: str, node: Any) -> tuple[str, str]:
@@ -171,8 +209,14 @@ def _value(node: Any) -> Json:
 
 
 def _cached(value: Json) -> list[str]:
-    items = [*value.get("outs", []), *value.get("plots", [])]
-    return [item for item in items if isinstance(item, str)]
+    if not isinstance(value, dict):
+        return []
+    """The paths of the outputs that are kept out of git."""
+    items = [item for key in ("outs", "metrics", "plots") for item in value.get(key) or []]
+    flags = [{item: {}} if isinstance(item, str) else item for item in items]
+    rows = [(path, flag) for item in flags if isinstance(item, dict) for path, flag in item.items()]
+    cached = [p for p, flag in rows if (flag or {}).get("cache") not in (False, "false")]
+    return [path.replace(r"\${", "${") for path in cached]
 
 
 def _escaped(value: Json) -> Json:

@@ -35,6 +35,7 @@ from mlbuild.records import (
 from mlbuild.report.enginelog import EngineLog
 from mlbuild.report.listener import Silent
 from mlbuild.report.outcome import IN_PLACE, build_result
+from mlbuild.sharing import Sharing
 from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
@@ -108,13 +109,26 @@ class Pipeline:
         """Every plan and build looks at the disk anew."""
         self.__dict__.pop("store", None)
 
-    def plan(self, options: RunOptions | None = None) -> list[Planned]:
-        """What a run would do, and why; changes nothing and fetches nothing."""
+    def plan(
+        self,
+        options: RunOptions | None = None,
+        listener: Listener | None = None,
+        *,
+        remote: bool = False,
+    ) -> list[Planned]:
+        """What a run would do, and why; changes nothing and fetches no data.
+
+        Args:
+            options: as for ``run``.
+            listener: is warned where the remote cannot be asked.
+            remote: ask the team's cache what it could restore.
+        """
         options = options or RunOptions()
         self._forget()
         names = self.selection(options)
         planner, _ = self._planner(names, options, _unheard, fetch=False)
-        return planner.plan(names)
+        sharing = Sharing(planner, self.store, self.graph, listener or Silent(), ask=remote)
+        return sharing.survey(names)
 
     def run(
         self, options: RunOptions | None = None, listener: Listener | None = None
@@ -136,10 +150,12 @@ class Pipeline:
             for path in self._sources():
                 self.store.digests.watch(path)
             planner, shelf = self._planner(names, options, _told(listener), fetch=True)
-            planned = self._plan_with_remote(planner, names, options, listener)
+            asking = options.pull and not options.offline
+            sharing = Sharing(planner, self.store, self.graph, listener, ask=asking)
+            planned = sharing.plan(names)
             todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [p.stage for p in planned], todo)
-            results = self._execute(names, planned, planner, shelf, options, listener)
+            results = self._execute(names, planned, planner, sharing, shelf, options, listener)
             self._record(planner, results, shelf, options, listener)
             notes = [made] if made else []
             seconds = time.monotonic() - began
@@ -240,24 +256,12 @@ class Pipeline:
                 planner.assume(name)
         return planner, shelf
 
-    def _plan_with_remote(
-        self, planner: Planner, names: list[str], options: RunOptions, listener: Listener
-    ) -> list[Planned]:
-        """Plans as if the remote had every object; then fetches, and plans again without it."""
-        planner.use_remote = options.pull and not options.offline
-        planned = planner.plan(names)
-        wanted = [p.record for p in planned if p.remote and p.record]
-        if not wanted:
-            return planned
-        self.store.fetch(wanted, _told(listener))
-        planner.use_remote = False
-        return planner.plan(names)
-
     def _execute(
         self,
         names: list[str],
         planned: list[Planned],
         planner: Planner,
+        sharing: Sharing,
         shelf: Shelf,
         options: RunOptions,
         listener: Listener,
@@ -272,7 +276,9 @@ class Pipeline:
             tasks = self._tasks(shelf, options, _told(listener))
             if not options.locked:
                 tasks.ensure_toolchains(planned)
-            steps = BuildSteps(self.resolved, self.store, planner, tasks, listener, options.locked)
+            steps = BuildSteps(
+                self.resolved, self.store, planner, tasks, listener, sharing, options.locked
+            )
             chosen = set(names)
             parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
             stages = {s.name: s for s in self.resolved.stages}

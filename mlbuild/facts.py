@@ -147,7 +147,7 @@ class Shelf:
         except datasets.MissingPathData:
             if not self._pull or self._offline:
                 raise
-            self._store.pull_dataset(dataset.location)
+            self._store.pull_dataset(dataset.location, self._progress)
         return self._get(dataset, None).path
 
     def _get(self, dataset: Dataset, frozen: Mapping[str, Json] | None) -> datasets.Fetched:

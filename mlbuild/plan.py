@@ -104,6 +104,7 @@ class Planner:
         self._stages = {s.name: s for s in pipeline.stages}
         self._root = pipeline.root
         self.use_remote = use_remote
+        self.lost: set[str] = set()  # keys whose objects the remote turned out not to have
         self.decided: dict[str, Planned] = {}
 
     def plan(self, names: Sequence[str]) -> list[Planned]:
@@ -197,7 +198,7 @@ class Planner:
         in_place = place.in_place
         decision = Decision.REUSE if in_place else Decision.RESTORE
         remote = decision is Decision.RESTORE and not self._memory.restorable(record)
-        if remote and not self.use_remote:
+        if remote and (not self.use_remote or key in self.lost):
             return Planned(stage, Decision.RUN, reasons, key, parts, previous, inputs=inputs)
         results = () if remote else self._gates(stage, record, in_place)
         failed = not all(g.ok for g in results)

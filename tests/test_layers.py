@@ -25,6 +25,7 @@ RANKS = {
     "facts": 4,
     "plan": 4,
     "execute": 5,
+    "sharing": 5,
     "report": 6,
     "build": 7,
     "cli": 8,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from mlbuild import gates
 from mlbuild.errors import EXIT_DATA, MlbuildError
@@ -36,6 +37,16 @@ from mlbuild.store.project import Store
 from mlbuild.store.publish import Scratch
 
 
+class Remote(Protocol):
+    """The team's cache, as the steps ask it."""
+
+    def reconsider(self, planned: Planned) -> Planned:
+        """A stage that would run: perhaps somebody else has run it."""
+
+    def regain(self, planned: Planned) -> bool:
+        """Whether a result whose objects were lost here could be had again."""
+
+
 class BuildSteps:
     """The queue's `Steps` over a real project. No method raises what a user can cause."""
 
@@ -46,9 +57,10 @@ class BuildSteps:
         planner: Planner,
         tasks: TaskMaker,
         listener: Listener,
+        remote: Remote,
         locked: bool = False,
     ) -> None:
-        self._locked = locked
+        self._remote, self._locked = remote, locked
         self._pipeline, self._store, self._planner = pipeline, store, planner
         self._tasks, self._listener = tasks, listener
         self._scratch: dict[str, Scratch] = {}
@@ -58,7 +70,7 @@ class BuildSteps:
         """The plan's decision, made anew where it had to wait for an input."""
         planned = self._planner.decided[name]
         if planned.decision is Decision.PENDING:
-            planned = self._planner.decide(name)
+            planned = self._remote.reconsider(self._planner.decide(name))
         return planned
 
     def settle(self, planned: Planned) -> StageResult | Planned:
@@ -69,7 +81,7 @@ class BuildSteps:
         if planned.decision is Decision.REUSE:
             return self._judged(planned, planned.record, planned.gates, Outcome.REUSED, 0.0)
         try:
-            kept = self._store.restore(stage, planned.record)
+            kept = self._restore(planned, planned.record)
             results = self._evaluate(stage)
         except ObjectMissingError as error:
             self._listener.warned(f"{stage.name}: {error}; it runs again")
@@ -80,6 +92,14 @@ class BuildSteps:
         notes = self._kept_notes(kept)
         self._planner.settle(planned, planned.record, results)
         return self._judged(planned, planned.record, results, Outcome.RESTORED, 0.0, notes)
+
+    def _restore(self, planned: Planned, record: StageRecord) -> list[Path]:
+        try:
+            return self._store.restore(planned.stage, record)
+        except ObjectMissingError:
+            if not self._remote.regain(planned):
+                raise
+        return self._store.restore(planned.stage, record)
 
     def start(self, planned: Planned, attempt: int) -> Task | StageResult:
         """Makes scratch space and the task; a result instead where that failed."""

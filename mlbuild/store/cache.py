@@ -81,6 +81,11 @@ class Objects:
         listing = self.listing(md5) if md5.endswith(".dir") else {}
         return {md5} if listing is None else {m for m in listing.values() if not self.has(m)}
 
+    def objects_of(self, md5: str) -> set[str]:
+        """The object itself and, of a folder whose listing is here, what it lists."""
+        listing = self.listing(md5) if md5.endswith(".dir") else None
+        return {md5, *(listing or {}).values()}
+
     def listing(self, md5: str) -> dict[str, str] | None:
         """A folder's files: relative path -> MD5. A corrupt listing is removed: None."""
         path = self.path(md5)

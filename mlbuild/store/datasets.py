@@ -8,21 +8,24 @@ import yaml
 
 from mlbuild.errors import DataError
 from mlbuild.records import Digest, Json, Progress
-from mlbuild.store.cache import Objects
+from mlbuild.store.cache import Objects, is_digest
 from mlbuild.store.depends import inside
 from mlbuild.store.digests import Digests
-from mlbuild.store.files import explained, write_atomic
+from mlbuild.store.files import explained, remove, write_atomic
 from mlbuild.store.gitignore import ignore, tracked
+from mlbuild.store.publish import move_path
+from mlbuild.store.team import Team
 from mlbuild.store.yaml12 import Loader, entry, load
 
 
 class Tracker:
     """Adds datasets to DVC and fetches them."""
 
-    def __init__(self, root: Path, objects: Objects, digests: Digests) -> None:
+    def __init__(self, root: Path, objects: Objects, digests: Digests, team: Team) -> None:
         self._root = root
         self._objects = objects
         self._digests = digests
+        self._team = team
 
     def add(self, path: str, progress: Progress | None = None) -> Json:
         """Has DVC track a file or folder, and keeps its bytes in the cache.
@@ -49,19 +52,37 @@ class Tracker:
             self._write(relative, digest)
         return {**facts, "by": "dvc"}
 
-    def pull(self, path: str) -> bool:
+    def pull(self, path: str, progress: Progress | None = None) -> bool:
         """Fetches a tracked dataset that is not here; False where nothing tracks it.
 
         Raises:
-            DataError: the remote does not have it, or cannot be reached.
+            DataError: the remote does not have it, cannot be reached, or has other bytes.
         """
         relative = inside(self._root, path)
-        if relative is None or self.tracker(relative) is None:
+        file = self.tracker(relative) if relative is not None else None
+        if relative is None or file is None:
             return False
+        digest = plain_digest(file)
+        whole = file == self._dvc_file(relative)
+        here = digest is not None and self._fetch(relative, file, digest, progress)
+        if here and digest is not None and whole:
+            self._check_out(relative, digest)
+            return True
         from mlbuild.store import remotes  # lazy: imports dvc, 0.5 CPU s
 
         remotes.pull_target(self._root, relative)
         return True
+
+    def tracked(self, path: str) -> tuple[str, Digest | None] | None:
+        """The `.dvc` file that tracks a dataset, below the root, and what it records.
+
+        The digest is None where only DVC can tell which objects are meant.
+        """
+        relative = inside(self._root, path)
+        file = self.tracker(relative) if relative is not None else None
+        if file is None:
+            return None
+        return file.relative_to(self._root).as_posix(), plain_digest(file)
 
     def digest(self, path: str) -> str | None:
         """The MD5 that a dataset's own `.dvc` file records, whether the data is here or not."""
@@ -81,6 +102,33 @@ class Tracker:
                 return file
             relative = relative.rpartition("/")[0]
         return None
+
+    def _fetch(self, relative: str, file: Path, digest: Digest, progress: Progress | None) -> bool:
+        """Brings a dataset's objects, each verified; False where DVC may know another place."""
+        fetched = self._team.fetch_objects([digest.md5], progress, whole=False)
+        wanted = [digest.md5]
+        if digest.md5.endswith(".dir") and not fetched.missing | fetched.corrupt:
+            inner = relative.removeprefix(file.relative_to(self._root).as_posix()[:-4]).strip("/")
+            listing = self._objects.listing(digest.md5) or {}
+            wanted = [m for rel, m in listing.items() if _below(rel, inner)]
+            fetched = self._team.fetch_objects(wanted, progress)
+        if fetched.corrupt:
+            raise DataError(
+                f"dataset {relative}: its object {min(fetched.corrupt)} on the remote is corrupt; "
+                "nothing of it was kept",
+                hint="whoever has the data puts it right: mlbuild push --verify",
+            )
+        return not fetched.missing
+
+    def _check_out(self, relative: str, digest: Digest) -> None:
+        """Puts a dataset into place, whole or not at all."""
+        aside = self._root / ".mlbuild" / "incoming" / digest.md5
+        with explained("putting a dataset into place", self._root / relative):
+            remove(aside)
+            found = self._objects.checkout(digest, aside)
+            (self._root / relative).parent.mkdir(parents=True, exist_ok=True)
+            move_path(aside, self._root / relative)
+        self._digests.learn(self._root / relative, digest, found.listing)
 
     def _dvc_file(self, relative: str) -> Path:
         return self._root / f"{relative}.dvc"
@@ -115,6 +163,29 @@ class Tracker:
             return False
         paths = {p for out in outs for p in ([out] if isinstance(out, str) else out)}
         return any(relative == p or relative.startswith(f"{p}/") for p in paths)
+
+
+def plain_digest(file: Path) -> Digest | None:
+    """What a `.dvc` file records, where its data lies in the default remote under its MD5.
+
+    None for everything else: data of other repositories, other remotes, cloud versions, other
+    hashes, folders of DVC 2: only DVC knows where that is.
+    """
+    try:
+        found = load(file.read_text("utf-8"))
+        (out,) = found["outs"]
+        if "deps" in found or out.get("hash") != "md5" or {"remote", "files", "push"} & set(out):
+            return None
+        digest = Digest(
+            str(out["md5"]), int(out.get("size", 0)), out.get("nfiles"), bool(out.get("isexec"))
+        )
+    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return digest if is_digest(digest.md5) and out.get("cache", True) else None
+
+
+def _below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def _same(file: Path, item: dict[str, Json]) -> bool:

@@ -6,66 +6,93 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mlbuild.errors import DataError
-from mlbuild.records import Progress
-from mlbuild.store.runs import run_key
+from mlbuild.store.init import dvc_folder
+from mlbuild.store.transport import AbsentError, RemoteError, unusable
 
 
-def pull_objects(
-    root: Path,
-    wanted: Collection[str],
-    missing: Callable[[str], set[str]],
-    progress: Progress | None = None,
-) -> None:
-    """Brings objects, and what the folders among them list, into the local cache.
+class Cloud:
+    """A remote behind one of DVC's file systems."""
 
-    What the remote does not have stays missing; having no remote is no error.
+    def __init__(self, name: str, fs: Any, top: str) -> None:
+        self.name, self._fs, self._top = name, fs, top
+        self.jobs = int(fs.jobs)
 
-    Args:
-        root: the project.
-        wanted: digests.
-        missing: digest -> what of it is not in the cache, as far as that is known.
-        progress: counts objects.
+    def size(self, path: str) -> int | None:
+        """Bytes of a file; None where there is none."""
+        try:
+            info = self._ask(self._fs.info, self._whole(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if info.get("type") == "directory" else int(info.get("size") or 0)
+
+    def names(self, folder: str) -> list[str]:
+        """The files of one folder; of a remote that cannot list (HTTP) none."""
+        if not self._fs.CAN_TRAVERSE:
+            return []
+        try:
+            found = self._ask(lambda: list(self._fs.find(self._whole(folder))))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self._fs.name(path) for path in found]
+
+    def download(self, path: str, to: Path) -> None:
+        """Copies a file here."""
+        try:
+            self._ask(self._fs.get_file, self._whole(path), str(to))
+        except FileNotFoundError as error:
+            raise AbsentError(f"{path} is not on the remote '{self.name}'") from error
+
+    def upload(self, source: Path, path: str) -> None:
+        """Replaces a file there."""
+        if not source.exists():
+            raise FileNotFoundError(source)
+        target = self._whole(path)
+        try:
+            self._ask(self._fs.makedirs, self._fs.parent(target))
+            self._ask(self._fs.put_file, str(source), target)
+        except FileNotFoundError as error:  # no such bucket
+            raise unusable(self.name, first_line(error)) from error
+
+    def _whole(self, path: str) -> str:
+        return str(self._fs.join(self._top, *path.split("/")))
+
+    def _ask(self, do: Callable[..., Any], *arguments: str) -> Any:
+        try:
+            return do(*arguments)
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except Exception as error:  # each file system has exceptions of its own
+            raise unusable(self.name, first_line(error)) from error
+
+
+def open_cloud(root: Path, name: str) -> Cloud:
+    """A remote as DVC is configured for it: address, credentials, limits.
 
     Raises:
-        DataError: there is a remote, but it cannot be reached.
+        RemoteError: there is no such remote, its plug-in is not installed, or it keeps files
+            under their own names, where results of the past have no place.
     """
-    lacking = set().union(*map(missing, wanted))
-    if not lacking:
-        return
-    with _repository(root) as repo:
-        if repo is None:
-            return
-        for _ in ("listings and files", "what the listings name"):
-            if progress:
-                progress(0, float(len(lacking)), "fetching from the remote")
-            _pull(repo, lacking)
-            lacking = set().union(*map(missing, wanted)) - lacking
-            if not lacking:
-                break
+    _quiet()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of libraries to one another
+            from dvc.config import Config  # type: ignore[import-untyped]  # lazy, all of it
+            from dvc.fs import get_cloud_fs  # type: ignore[import-untyped]
 
-
-def pull_runs(root: Path, keys: Iterable[str]) -> set[str]:
-    """Copies the run-cache entries of stage keys from the remote; one look-up for each.
-
-    Returns:
-        The keys for which there was an entry.
-    """
-    found: set[str] = set()
-    with _repository(root) as repo:
-        if repo is None:
-            return found
-        remote = repo.cloud.get_remote_odb(None, "fetch --run-cache", hash_name="md5-dos2unix")
-        local = Path(repo.cache.legacy.path)
-        for key in keys:
-            name = run_key(key)
-            if _copy_runs(remote, name, local / "runs" / name[:2] / name):
-                found.add(key)
-    return found
+            make, options, top = get_cloud_fs(
+                Config(str(dvc_folder(root) or root / ".dvc")), name=name
+            )
+            if options.get("worktree") or options.get("version_aware"):
+                raise unusable(name, "cloud-versioned remotes cannot hold a team's cache")
+            return Cloud(name, make(**options), top)
+    except RemoteError:
+        raise
+    except Exception as error:
+        raise unusable(name, first_line(error)) from error
 
 
 def pull_target(root: Path, path: str) -> None:
@@ -74,70 +101,43 @@ def pull_target(root: Path, path: str) -> None:
     Raises:
         DataError: it could not be had.
     """
-    with _repository(root, need_remote=False) as repo:
-        assert repo is not None
-        from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # lazy, all of it
+    hint = "check `dvc remote list` and whether somebody has pushed it (`dvc push`)"
+    with _repository(root, f"dataset {path} could not be pulled", hint) as repo:
+        repo.pull(targets=[str(root / path)])
 
-        try:
-            repo.pull(targets=[str(root / path)])
-        except DvcException as error:
-            raise DataError(
-                f"dataset {path} could not be pulled: {_first_line(error)}",
-                hint="check `dvc remote list` and whether somebody has pushed it (`dvc push`)",
-            ) from error
+
+def push_target(root: Path, file: str, remote: str | None, jobs: int | None) -> None:
+    """`dvc push` of one `.dvc` file whose data only DVC knows how to name.
+
+    Raises:
+        DataError: it could not be sent.
+    """
+    hint = "check `dvc remote list` and its credentials"
+    with _repository(root, f"{file} could not be pushed", hint) as repo:
+        repo.push(targets=[str(root / file)], remote=remote, jobs=jobs)
 
 
 @contextlib.contextmanager
-def _repository(root: Path, need_remote: bool = True) -> Iterator[Any]:
-    """DVC's repository with its chatter and its telemetry off; None without a default remote."""
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    from dvc.exceptions import DvcException  # lazy: 0.5 CPU s
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+def _repository(root: Path, failed: str, hint: str) -> Iterator[Any]:
+    """DVC's repository with its chatter and its telemetry off."""
+    _quiet()
+    with warnings.catch_warnings(action="ignore"):
+        from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # lazy: 0.5 CPU s
+        from dvc.repo import Repo  # type: ignore[import-untyped]
 
+        try:
+            with contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
+                yield repo
+        except (DvcException, OSError) as error:
+            raise DataError(f"{failed}: {first_line(error)}", hint=hint) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _quiet() -> None:
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),  # of libraries to one another
-            contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo,
-        ):
-            has_remote = bool(repo.config["core"].get("remote"))
-            yield repo if has_remote or not need_remote else None
-    except (DvcException, OSError) as error:
-        raise DataError(
-            f"the DVC remote cannot be used: {_first_line(error)}",
-            hint="check `dvc remote list`, or build without it: --offline",
-        ) from error
-
-
-def _pull(repo: Any, wanted: set[str]) -> None:
-    from dvc.exceptions import DvcException
-    from dvc_data.hashfile.hash_info import HashInfo
-
-    infos = {HashInfo("md5", md5) for md5 in wanted}
-    try:
-        repo.cloud.pull(infos)
-    except (FileNotFoundError, DvcException):
-        for info in infos:  # one that is not there must not keep the others away
-            with contextlib.suppress(FileNotFoundError, DvcException):
-                repo.cloud.pull({info})
-
-
-def _copy_runs(remote: Any, name: str, to: Path) -> bool:
-    folder = remote.fs.join(remote.path, "runs", name[:2], name)
-    try:
-        entries = list(remote.fs.find(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    for source in entries:
-        target = to / remote.fs.name(source)
-        if not target.exists():
-            to.mkdir(parents=True, exist_ok=True)
-            temporary = to / f".{target.name}.{os.getpid()}"
-            remote.fs.get_file(source, str(temporary))
-            temporary.replace(target)
-    return bool(entries)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -268,8 +268,9 @@ class Pipeline:
     ) -> dict[str, StageResult]:
         executor = LocalExecutor(options.jobs)
         try:
+            limits = executor.capabilities()
             for item in planned:
-                lacking = impossible(executor.capabilities(), item.stage.resources)
+                lacking = impossible(limits, item.stage.resources)
                 if lacking and item.decision in (Decision.RUN, Decision.PENDING):
                     message = f"stage '{item.stage.name}' needs {lacking}"
                     raise PipelineError(Problem(message, item.stage.place))

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mlbuild.errors import StageError
@@ -87,8 +88,12 @@ def stage_environment(
 def search_path(caller: Mapping[str, str], python: Path | None) -> str:
     """PATH with the interpreter's folder first, so that `python` is the stage's own."""
     # The folder of the link, not of what it points to: a virtual environment is made of links.
+    return _search_path(caller.get("PATH") or os.defpath, python)
+
+
+@lru_cache(maxsize=64)
+def _search_path(rest: str, python: Path | None) -> str:
     first = str((python or Path(sys.executable)).parent)
-    rest = caller.get("PATH") or os.defpath
     return os.pathsep.join([first, *(p for p in rest.split(os.pathsep) if p and p != first)])
 
 

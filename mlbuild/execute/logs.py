@@ -28,10 +28,8 @@ def start(task: Task) -> Log:
     its output is dropped instead.
     """
     try:
-        task.log.parent.mkdir(parents=True, exist_ok=True)
         _rotate(task.log)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(task.log, flags, 0o644)
+        descriptor = _opened(task.log)
     except OSError:
         descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     log = Log(task.log, descriptor, task.masked)
@@ -144,10 +142,19 @@ def _names(log: Path) -> list[Path]:
     return [log, *(log.with_name(f"{log.name}.{n}") for n in range(1, KEPT))]
 
 
+def _opened(log: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(log, flags, 0o644)
+    except FileNotFoundError:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(log, flags, 0o644)
+
+
 def _rotate(log: Path) -> None:
-    names = _names(log)
-    if not log.is_file():  # nothing yet, or a device, which is not ours to rename
+    if not os.path.isfile(log):  # noqa: PTH113 - hot; nothing yet, or a device, not ours to rename
         return
+    names = _names(log)
     for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
         with suppress(FileNotFoundError):
             newer.replace(older)

@@ -50,6 +50,9 @@ class TaskMaker:
         self._pipeline, self._shelf, self._kinds = pipeline, shelf, kinds
         self._toolchains, self._state_dir, self._progress = toolchains, state_dir, progress
         self._stages = {s.name: s for s in pipeline.stages}
+        self._caller = dict(os.environ)  # os.environ decodes each value anew
+        self._root = os.fspath(pipeline.root)
+        self._below = self._root.rstrip("/") + "/"
 
     def ensure_toolchains(self, planned: Iterable[Planned]) -> None:
         """Makes what will be needed before anything runs, so that a build does not stop midway.
@@ -69,13 +72,15 @@ class TaskMaker:
             StageError: a secret is not set.
             ToolchainError: its toolchain cannot be made.
         """
-        stage = replace(planned.stage, inputs=planned.inputs)  # without what gates took out
+        stage = planned.stage
+        if planned.inputs != stage.inputs:
+            stage = replace(stage, inputs=planned.inputs)  # without what gates took out
         inputs = {item.role: self._paths(item) for item in planned.inputs}
         interpreter = self._interpreter(stage)
         if stage.command is not None:
             command = render(stage.command, self._words(inputs), self._targets(scratch))
             places = self._places(stage, scratch, inputs)
-            return command_task(stage, places, command, os.environ, interpreter, attempt)
+            return command_task(stage, places, command, self._caller, interpreter, attempt)
         assert interpreter is not None and stage.kind is not None
         loaded = self._kinds.get(stage.kind)
         program = Program(
@@ -86,7 +91,7 @@ class TaskMaker:
         )
         places = self._places(stage, scratch, inputs)
         strict = self._pipeline.strict
-        return job_task(stage, places, program, interpreter, os.environ, strict, attempt)
+        return job_task(stage, places, program, interpreter, self._caller, strict, attempt)
 
     def log_of(self, stage: str) -> Path:
         """Where a stage's log lies."""
@@ -136,6 +141,6 @@ class TaskMaker:
         return {name: self._word(path) for name, path in scratch.outputs.items()}
 
     def _word(self, path: Path) -> str:
-        root = self._pipeline.root
-        word = os.fspath(path.relative_to(root) if path.is_relative_to(root) else path)
+        text = os.fspath(path)
+        word = "." if text == self._root else text.removeprefix(self._below)
         return f"./{word}" if word.startswith("-") else word  # no command may take it for an option

@@ -25,20 +25,31 @@ def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
         data: the new content.
         sync: survive a power cut too, not only the end of the process.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")
+    temporary = f"{path.parent}/.{path.name[:60]}.{os.getpid()}.tmp"
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
+        try:
+            _write(temporary, data, sync)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(temporary, data, sync)
         checkpoint(f"write:{path.name}")
-        temporary.replace(path)
+        os.replace(temporary, path)  # noqa: PTH105 - hot
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            os.unlink(temporary)  # noqa: PTH108
         raise
+
+
+def _write(name: str, data: bytes, sync: bool) -> None:
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+        if sync:
+            os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def remove(path: Path) -> None:

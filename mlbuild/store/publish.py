@@ -66,6 +66,7 @@ class Publisher:
         self._pipeline = pipeline
         self._kept = state_dir / "kept"
         self._devices: dict[str, int] = {}
+        self._hidden = False
 
     def prepare(self, stage: Stage, in_place: Sequence[str] = ()) -> Scratch:
         """Empties and makes the scratch of a stage.
@@ -77,11 +78,9 @@ class Publisher:
         """
         work = self._work / slug(stage.name)
         with explained("preparing the stage", work):
-            remove(work)
-            work.mkdir(parents=True)
+            self._make(work)
             if stage.kind is not None:
                 (work / "tmp").mkdir()  # only workers are told of it
-            self._hide()
             flat = _may_share_a_folder([Path(o.path).name for o in stage.outputs])
             outputs = {o.name: self._place(work, stage, o, flat) for o in stage.outputs}
             scratch = Scratch(
@@ -136,7 +135,8 @@ class Publisher:
                 for name, move in zip(names, self._moves(scratch, names), strict=True)
             ]
             checkpoint("publish:start")
-            if moves[1:] or any(m.existed for m in moves):
+            journalled = len(moves) > 1 or any(m.existed for m in moves)
+            if journalled:
                 self._write_journal(scratch.work, moves)
             checkpoint("publish:journal")
             try:
@@ -144,7 +144,8 @@ class Publisher:
             except OSError:
                 self._roll_back(scratch.work)
                 raise
-            self._drop_journal(scratch.work)
+            if journalled:
+                self._drop_journal(scratch.work)
             checkpoint("publish:done")
             self._clean(scratch)
             kept = zip(names, moves, strict=True)
@@ -177,10 +178,19 @@ class Publisher:
             to = self._kept / f"{stamp}-{serial}-{name}"
         return to
 
-    def _hide(self) -> None:
-        ignore = self._work / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+    def _make(self, work: Path) -> None:
+        """An empty folder, in one system call where there was none: most stages pay no more."""
+        try:
+            os.mkdir(work)  # noqa: PTH102 - hot
+        except OSError:
+            self._hidden = False
+            remove(work)
+            work.mkdir(parents=True)
+        if not self._hidden:
+            ignore = self._work / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            self._hidden = True
 
     def _place(self, work: Path, stage: Stage, out: Output, flat: bool) -> Path:
         """Where the new output is written: on the filesystem that it will be renamed on."""
@@ -227,8 +237,12 @@ class Publisher:
         for move in moves:
             self._aside(move)
             checkpoint("publish:aside")
-            Path(move.dest).parent.mkdir(parents=True, exist_ok=True)
-            move_path(Path(move.new), Path(move.dest))
+            new, dest = Path(move.new), Path(move.dest)
+            try:
+                move_path(new, dest)
+            except FileNotFoundError:  # the first output in its folder
+                dest.parent.mkdir(parents=True, exist_ok=True)
+                move_path(new, dest)
             checkpoint("publish:moved")
 
     def _aside(self, move: Move) -> None:
@@ -252,7 +266,10 @@ class Publisher:
         self._drop_journal(work)
 
     def _clean(self, scratch: Scratch) -> None:
-        remove(scratch.work)
+        try:
+            os.rmdir(scratch.work)  # noqa: PTH106 - after a publication there is nothing in it
+        except OSError:
+            remove(scratch.work)
         for new in scratch.outputs.values():
             if _FOREIGN in new.parts:
                 remove(new.parent.parent)

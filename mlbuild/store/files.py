@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlbuild.errors import DataError, MlbuildError
+
+
+_HALF = re.compile(r"\..*\.([0-9]+)\.tmp", re.S)
 
 
 def checkpoint(name: str) -> None:
@@ -25,6 +29,8 @@ def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
         data: the new content.
         sync: survive a power cut too, not only the end of the process.
     """
+    if sync:
+        sweep(path.parent)
     temporary = f"{path.parent}/.{path.name[:60]}.{os.getpid()}.tmp"
     try:
         try:
@@ -38,6 +44,28 @@ def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
+
+
+def sweep(*folders: Path) -> None:
+    """Removes what processes that are no more left half-written in folders."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            hidden = [name for name in os.listdir(folder) if name[0] == "."]  # noqa: PTH208 - hot
+            for name in hidden:
+                half = _HALF.fullmatch(name)
+                if half and not alive(half[1]):
+                    (folder / name).unlink()
+
+
+def alive(pid: str) -> bool:
+    """Whether a process of this machine has that number."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 def _write(name: str, data: bytes, sync: bool) -> None:

@@ -17,7 +17,7 @@ from mlbuild.store.datasets import Tracker
 from mlbuild.store.depends import Dependencies
 from mlbuild.store.digests import Digests
 from mlbuild.store.facts import Placement, Published
-from mlbuild.store.files import explained, write_atomic
+from mlbuild.store.files import explained, sweep, write_atomic
 from mlbuild.store.init import cache_settings, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
@@ -227,6 +227,8 @@ class Store:
         if hit:
             self.digests = Digests(self.state_dir, self.root)
         self.cache.sweep()
+        beside = [f.parent for f in self.ledger.all_files()] if self.ledger else []
+        sweep(*self.state_dir.iterdir(), *beside)
         return hit
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlbuild.records import Json, StageRecord
 from mlbuild.store.cache import is_digest
-from mlbuild.store.files import checkpoint, explained, write_atomic
+from mlbuild.store.files import checkpoint, explained, sweep, write_atomic
 from mlbuild.store.ledger import record_of
 
 
@@ -51,6 +51,7 @@ class RunCache:
         with explained("writing the run cache", file):
             if not file.exists():
                 checkpoint("run cache")
+                sweep(file.parent)
                 write_atomic(file, json.dumps(entry, indent=1).encode(), sync=False)
             else:
                 os.utime(file)  # the newest is tried first

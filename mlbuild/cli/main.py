@@ -32,6 +32,7 @@ VERBS = {
     "toolchains": "List, make, verify or remove toolchains.",
     "schema": "Print the JSON Schema of pipeline files.",
     "doctor": "Tell what is missing on this machine and what to type.",
+    "gc": "Free what no checkout, branch or release needs.",
     "trust": "Accept the stage kinds of a project.",
 }
 

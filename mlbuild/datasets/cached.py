@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from mlbuild.toolchains.locking import exclusive
 
 _MARKER = "entry.json"  # written last: an entry without it is not complete
 _CONTENT = "content"
+_USED = "last-use"
 _FORMAT = 1
 _DIGITS = 16
 
@@ -70,9 +72,10 @@ def obtain(
     """
     facts = wanted.facts()
     if facts is not None and accept(facts):
+        _touch(wanted.folder / _USED)
         return facts
     try:
-        with exclusive(wanted.folder.with_name(wanted.folder.name + ".lock"), waiting):
+        with exclusive(_lock_file(wanted.folder), waiting):
             facts = wanted.facts()
             if facts is None or not accept(facts):
                 facts = _make(wanted, make)
@@ -98,6 +101,26 @@ def downloads(wanted: Entry) -> Iterator[Path]:
                 left.unlink(missing_ok=True)  # complete, and yet of no use
         raise
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def entries(cache: Path) -> list[tuple[Path, float]]:
+    """Folder and last use, in seconds since the epoch, of everything that was downloaded."""
+    found = []
+    for folder in sorted((cache / "data").glob("*")):
+        if folder.is_dir():
+            marks = (folder / _USED, folder / _MARKER, folder)
+            found.append((folder, max(m.stat().st_mtime for m in marks if m.exists())))
+    return found
+
+
+def discard(folder: Path) -> None:
+    """Removes an entry, or what a killed attempt left, unless somebody is at it now."""
+    lock = _lock_file(folder.with_name(folder.name.removesuffix(".parts")))
+    with exclusive(lock, lambda _: None):
+        if folder.is_dir():
+            aside = _sibling(folder)
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def listing(folder: Path) -> list[list[Json]]:
@@ -136,6 +159,16 @@ def _make(wanted: Entry, make: Callable[[Path], Facts]) -> Facts:
     finally:
         shutil.rmtree(scratch.folder, ignore_errors=True)
     return facts
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".lock")
+
+
+def _touch(mark: Path) -> None:
+    """Notes a use. A shared cache may be read-only; then nobody asks for its last use."""
+    with contextlib.suppress(OSError):
+        mark.touch()
 
 
 def _sibling(folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""What of the caches is needed, by whom, and what may go."""

@@ -1,0 +1,248 @@
+"""`mlbuild gc`, from what the caches hold to what is deleted from them.
+
+``look`` reads and decides, ``sweep`` deletes, both as often as wanted. Between them stands a user,
+or nobody: what is deleted is what both a first and a second look, under the locks, found needless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlbuild.datasets import cached
+from mlbuild.errors import DataError, UsageError
+from mlbuild.records import Progress
+from mlbuild.store.files import checkpoint, explained, remove, write_atomic
+from mlbuild.store.gc import outputs, roots
+from mlbuild.store.gc.inventory import Entry, Object, look_through
+from mlbuild.store.gc.leftovers import Leftover, leftovers
+from mlbuild.store.gc.survey import Policy, Survey, survey
+from mlbuild.store.gitignore import git_top
+from mlbuild.store.init import cache_settings, dvc_config, dvc_folder
+from mlbuild.store.lock import OnWait, alone, dvc_lock
+from mlbuild.toolchains import Toolchains
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asked for."""
+
+    keep_days: float = 30.0
+    grace_hours: float = 2.0
+    all_commits: bool = False
+    projects: Sequence[Path] = ()  # others that use the same cache
+    shared: bool = False  # nobody else uses a cache that lies outside
+    chosen: frozenset[str] = frozenset()  # options of leftovers: "--kept", "--outputs", ...
+
+    def policy(self) -> Policy:
+        """With the time that it is now."""
+        return Policy(self.keep_days, self.grace_hours, time.time())
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one look found."""
+
+    caches: list[Survey] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)  # to delete
+    optional: list[Leftover] = field(default_factory=list)  # only with their options
+    notes: list[str] = field(default_factory=list)
+    roots: list[Path] = field(default_factory=list)  # whose builds must not run meanwhile
+
+    @property
+    def size(self) -> int:
+        """Bytes that may go."""
+        return sum(c.freed_size for c in self.caches) + sum(x.size for x in self.leftovers)
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to delete."""
+        some = any(c.entries or c.objects or c.half_written for c in self.caches)
+        return some or bool(self.leftovers)
+
+
+@dataclass(slots=True)
+class Deleted:
+    """What was deleted."""
+
+    results: int = 0
+    objects: int = 0
+    others: int = 0
+    size: int = 0
+
+
+def look(
+    root: Path, request: Request, declared: frozenset[str] | None, more: Sequence[Leftover] = ()
+) -> Findings:
+    """Finds out what is needed, by whom, and what may go.
+
+    Args:
+        root: the project.
+        request: what was asked for.
+        declared: the outputs of all pipelines, relative to the root; None: not all are known.
+        more: leftovers that others have found: toolchains, datasets.
+
+    Raises:
+        UsageError: the cache may be others' too, and nobody said who they are.
+        DataError: what somebody needs cannot be told.
+    """
+    policy, found = request.policy(), Findings()
+    folders = _caches(root, request)
+    if not folders and not (root / ".mlbuild").is_dir():
+        raise UsageError(
+            f"there is nothing of mlbuild's or DVC's in {root}",
+            hint="call it in a project that `mlbuild run` has built",
+        )
+    with contextlib.suppress(IndexError):
+        found.roots = [root, *roots.others(root, request.projects, folders[0])]
+    needs: list[roots.Need] = []
+    for project in list(found.roots):
+        held = roots.gather(project, request.all_commits, other=project != root)
+        needs += held.needs
+        found.notes += held.notes
+        for folder in folders[:1]:
+            found.roots += [r for r in roots.users_of(folder, held.roots) if r not in found.roots]
+    found.caches = [survey(look_through(folder), needs, policy) for folder in folders]
+    everything = [*leftovers(root, policy), *more]
+    if declared is None:
+        found.notes.append("not every pipeline can be read: old outputs in build/ stay")
+    else:
+        entries = [entry for cache in found.caches for entry in cache.cache.entries]
+        orphans, foreign = outputs.orphans(root, declared, outputs.recorded(root, entries))
+        everything += orphans
+        found.notes += [f"{path}: of no stage, but changed by hand: it stays" for path in foreign]
+    for item in everything:
+        wanted = not item.option or item.option in request.chosen
+        (found.leftovers if wanted else found.optional).append(item)
+    return found
+
+
+@contextlib.contextmanager
+def undisturbed(found: Findings, on_wait: OnWait | None = None) -> Iterator[None]:
+    """Keeps out every build, and every DVC command, that shares what was looked at."""
+    with contextlib.ExitStack() as stack:
+        for root in sorted(found.roots):
+            state = root / ".mlbuild"
+            with explained("making the state folder", state):
+                if not (state / ".gitignore").exists():
+                    write_atomic(state / ".gitignore", b"*\n", sync=False)
+            stack.enter_context(alone(state / "locks", on_wait))
+        for folder in sorted({f for root in found.roots if (f := dvc_folder(root))}):
+            stack.enter_context(dvc_lock(folder.parent, on_wait))
+        yield
+
+
+def sweep(found: Findings, shown: Findings, progress: Progress | None = None) -> Deleted:
+    """Deletes what this look and the one that the user saw have in common.
+
+    Entries of the run cache go before the listings of folders, these before files: whenever this is
+    cut off, nothing is left that promises what is gone.
+    """
+    if not set(found.roots) <= set(shown.roots):
+        raise DataError("a checkout was added meanwhile; nothing was deleted", hint="try again")
+    done = Deleted()
+    for cache, seen in zip(found.caches, shown.caches, strict=True):
+        known = {entry.file for entry in seen.entries}
+        for entry in cache.entries:
+            if entry.file in known:
+                _delete_entry(entry, done)
+        both = [md5 for md5 in cache.objects if md5 in seen.objects]
+        both.sort(key=lambda md5: not md5.endswith(".dir"))
+        for count, md5 in enumerate(both, 1):
+            _delete_object(cache.cache.path(md5), cache.objects[md5], done)
+            if progress and count % 1000 == 0:
+                progress(count, len(both), f"deleted {count} of {len(both)} objects")
+        for path, facts in cache.half_written:
+            _delete_file(path, facts, "gc:half-written")
+            done.size += facts.size
+    paths = {item.path for item in shown.leftovers}
+    for item in found.leftovers:
+        if item.path in paths:
+            _delete_leftover(item, done)
+    return done
+
+
+def _caches(root: Path, request: Request) -> list[Path]:
+    """The folders to look through: DVC's first, then that of pipelines with ``ledger: none``."""
+    own, found = dvc_folder(root), []
+    if own is not None:
+        folder = cache_settings(root)[0].resolve()
+        _refuse_others(root, own, folder, request)
+        found.append(folder)
+    if (root / ".mlbuild" / "cache").is_dir():
+        found.append((root / ".mlbuild" / "cache").resolve())
+    if own is None and request.projects:
+        raise UsageError(f"{root} has no .dvc folder: it shares no cache with other projects")
+    return found
+
+
+def _refuse_others(root: Path, own: Path, folder: Path, request: Request) -> None:
+    """A cache that others use must not lose what they need."""
+    if request.shared or request.projects:
+        return
+    hint = "name them all: mlbuild gc --projects ../other; if there is none: mlbuild gc --shared"
+    if dvc_config(root).get("cache", {}).get("shared") == "group":
+        raise UsageError(
+            f"the cache {folder} is set up for a group (cache.shared): other projects may keep "
+            "results in it",
+            hint=hint,
+        )
+    top = (git_top(root) or own.parent).resolve()
+    if not folder.is_relative_to(top):
+        raise UsageError(
+            f"the cache {folder} lies outside {top}: other projects may keep results in it",
+            hint=hint,
+        )
+
+
+def _delete_entry(entry: Entry, done: Deleted) -> None:
+    if _delete_file(entry.file, entry.seen, "gc:entry"):
+        done.results += 1
+        done.size += entry.seen.size
+        with contextlib.suppress(OSError):  # others of the same key are in it
+            entry.file.parent.rmdir()
+
+
+def _delete_object(path: Path, seen: Object, done: Deleted) -> None:
+    if _delete_file(path, seen, "gc:listing" if path.suffix == ".dir" else "gc:object"):
+        done.objects += 1
+        done.size += seen.size
+
+
+def _delete_file(path: Path, seen: Object, point: str) -> bool:
+    """Deletes what was looked at; not what somebody wrote anew in its place meanwhile."""
+    checkpoint(point)
+    with explained("deleting", path):
+        try:
+            now = path.lstat()
+        except FileNotFoundError:
+            return False
+        if (now.st_ino, now.st_mtime_ns, now.st_ctime_ns) != seen[1:]:
+            return False
+        path.unlink()
+        return True
+
+
+def _delete_leftover(item: Leftover, done: Deleted) -> None:
+    checkpoint("gc:leftover")
+    with explained("deleting", item.path):
+        if not os.path.lexists(item.path):
+            return
+        if item.kind == "toolchain":
+            Toolchains(item.path, {}, item.path.parents[1]).remove(item.path.name)
+        elif item.kind == "dataset":
+            cached.discard(item.path)
+        elif item.path.is_dir() and not item.path.is_symlink():
+            # Out of sight first, so that half of it is never taken for the whole.
+            aside = item.path.with_name(f".{item.path.name[:60]}.removing-{os.getpid()}")
+            item.path.rename(aside)
+            checkpoint("gc:aside")
+            remove(aside)
+        else:
+            item.path.unlink()
+    done.others += 1
+    done.size += item.size

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from mlbuild.errors import DataError, MlbuildError
 
-
 _HALF = re.compile(r"\..*\.([0-9]+)\.tmp", re.S)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +31,6 @@ from mlbuild.records import (
     StageResult,
     Started,
     Task,
-    Undeclared,
 )
 from mlbuild.store.cache import ObjectMissingError
 from mlbuild.store.project import Store
@@ -64,12 +64,14 @@ class BuildSteps:
         self._pipeline, self._store, self._planner = pipeline, store, planner
         self._tasks, self._listener = tasks, listener
         self._scratch: dict[str, Scratch] = {}
-        self._undeclared: dict[str, list[str]] = {}
+        self._made: set[str | None] = set()  # keys of what ran in this build
 
     def decide(self, name: str) -> Planned:
         """The plan's decision, made anew where it had to wait for an input."""
         planned = self._planner.decided[name]
-        if planned.decision is Decision.PENDING:
+        # Another stage with the same key may have made in this build what was not known before.
+        twin = planned.key in self._made and Reason.FORCED not in planned.reasons
+        if planned.decision is Decision.PENDING or (planned.decision is Decision.RUN and twin):
             planned = self._remote.reconsider(self._planner.decide(name))
         return planned
 
@@ -106,7 +108,6 @@ class BuildSteps:
         stage = planned.stage
         if self._locked:
             return StageResult(stage.name, Outcome.SKIPPED, planned.reasons, planned.key)
-        self._undeclared[stage.name] = []
         try:
             scratch = self._store.prepare(stage, _written_in_place(stage))
             self._scratch[stage.name] = scratch
@@ -137,9 +138,6 @@ class BuildSteps:
             self._listener.advanced(event.stage, event.done, event.total, event.text)
         elif isinstance(event, Logged):
             self._listener.logged(event.stage, event.text)
-        elif isinstance(event, Undeclared):
-            self._undeclared[event.stage].append(event.path)
-            self._listener.warned(_undeclared_text(event))
         elif event.failure is not None:
             self._store.discard(self._scratch.pop(event.stage))
             self._listener.retried(event.stage, event.failure.message)
@@ -152,6 +150,7 @@ class BuildSteps:
         published = self._store.publish(planned.stage, scratch)
         record = StageRecord(planned.key or "", planned.parts, published.outputs)
         self._store.record(planned.stage, record)
+        self._made.add(planned.key)
         return record, self._kept_notes(published.kept)
 
     def _objection(self, planned: Planned, scratch: Scratch) -> Failure | None:
@@ -170,14 +169,24 @@ class BuildSteps:
                 f"its input {names} changed while it ran; the result was not kept",
                 hint="run again",
             )
-        if self._pipeline.strict and self._undeclared[planned.stage.name]:
-            return Failure("it read files that it does not declare (strict: true)")
+        if self._pipeline.strict and undeclared:
+            return advice.refusal(planned.stage, undeclared)
         return None
+
+    def _undeclared(self, planned: Planned) -> tuple[str, ...]:
+        """What a stage that succeeded read besides its inputs; told, unless that fails it."""
+        stage, watching = planned.stage, self._tasks.watching
+        found = watching.ended(stage.name)
+        log = self._tasks.log_of(stage.name)
+        for text in watching.tell(stage, found, log, self._relative(log)):
+            if not self._pipeline.strict:
+                self._listener.warned(text)
+        return tuple(item.reference for item in found)
 
     def _written(self, stage: Stage, scratch: Scratch, name: str) -> bool:
         if name in scratch.in_place:
             return (self._pipeline.root / stage.output(name).path).exists()
-        return scratch.outputs[name].exists()
+        return os.path.exists(scratch.outputs[name])  # noqa: PTH110 - hot
 
     def _kept_notes(self, kept: Sequence[Path]) -> tuple[str, ...]:
         return tuple(f"changed by hand, moved to {self._relative(p)}" for p in kept)
@@ -248,14 +257,6 @@ def _written_in_place(stage: Stage) -> tuple[str, ...]:
         return ()
     mentioned = mentioned_outputs(stage.command)
     return tuple(o.name for o in stage.outputs if o.name not in mentioned)
-
-
-def _undeclared_text(event: Undeclared) -> str:
-    name = Path(event.path).stem.replace("-", "_").replace(".", "_")
-    return (
-        f"{event.stage} read {event.path}, which it does not declare; "
-        f"add to its inputs: {name}: ./{event.path}"
-    )
 
 
 def _os_text(error: OSError) -> str:

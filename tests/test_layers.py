@@ -28,6 +28,7 @@ RANKS = {
     "sharing": 5,
     "report": 6,
     "build": 7,
+    "exchange": 7,
     "cli": 8,
 }
 # The front door stands outside the ranks: the no-op path, the lazy names, the doorway to kinds.

@@ -26,6 +26,8 @@ VERBS = {
     "shell": "Open a shell in a stage's toolchain with its job at hand.",
     "predict": "Run a Core ML model on inputs, on any system.",
     "inspect": "Show what is inside a Core ML model.",
+    "push": "Send results and datasets to the team's remote.",
+    "pull": "Bring results and datasets from the team's remote.",
     "verify": "Hold artifacts against the ledger: whose results, and intact?",
     "init": "Start a new project with a first pipeline.",
     "stages": "List the stage kinds, or describe one.",

@@ -87,8 +87,10 @@ class RunCache:
             write_atomic(file, data, sync=False)
         return True
 
-    def entries(self, files: tuple[str, str] | None = None) -> Iterator[tuple[Path, StageRecord]]:
-        """Every result that is known: the entry's file and the record, in no order.
+    def entries(
+        self, files: tuple[str, str] | None = None
+    ) -> Iterator[tuple[Path, str, StageRecord]]:
+        """Every result that is known: the entry's file, the stage's name, the record.
 
         Args:
             files: only of the pipeline with this file and these pins.
@@ -97,7 +99,7 @@ class RunCache:
             with contextlib.suppress(OSError, ValueError):
                 found = record_of(json.loads(file.read_bytes()), files)
                 if found is not None and file.parent.name == run_key(found[1].key):
-                    yield file, found[1]
+                    yield file, *found
 
     def _place(self, key: str) -> Path:
         name = run_key(key)

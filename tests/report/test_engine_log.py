@@ -44,3 +44,18 @@ def test_a_later_build_is_added(tmp_path: Path) -> None:
     build(tmp_path)
     build(tmp_path)
     assert (tmp_path / "mlbuild.log").read_text().count("boom") == 2
+
+
+def test_a_log_that_grew_large_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
+    log = tmp_path / "mlbuild.log"
+    for letter in "vwxyz":
+        log.write_text(letter * (1 << 20))
+        build(tmp_path)
+    assert "boom" in log.read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "mlbuild.log",
+        "mlbuild.log.1",
+        "mlbuild.log.2",
+        "mlbuild.log.3",
+    ]
+    assert [(tmp_path / f"mlbuild.log.{n}").read_text()[0] for n in (1, 2, 3)] == ["z", "y", "x"]

@@ -235,6 +235,7 @@ class Pipeline:
             pull=options.pull and fetch,
             fetch=fetch,
         )
+        self.store.digests.progress = progress
         toolchains = self.toolchains()
         facts = Facts(
             code=cache(lambda kind: code_parts(self.kinds, kind)),

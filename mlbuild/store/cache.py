@@ -7,26 +7,32 @@ happens to the file meanwhile; and it is hashed again whenever it is copied out.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
+import hashlib
 import json
 import os
 import re
-import shutil
 import stat
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mlbuild.errors import DataError
 from mlbuild.fingerprint import file_md5, listing_md5
 from mlbuild.records import Digest
+from mlbuild.store.copying import UMASK, can_share, clone, materialize, materialize_all, tried
 from mlbuild.store.files import checkpoint, explained, remove
+from mlbuild.store.ignoring import Ignore
+from mlbuild.store.reading import content_md5, has_content
+from mlbuild.store.small import bring, read, write
+from mlbuild.store.twins import Twins
+from mlbuild.store.walking import walk
+from mlbuild.store.workers import MANY, spread
 
-_FICLONE = 0x40049409
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _PARALLEL_FILES = 64
 _STALE_SECONDS = 3600  # another machine may share the cache: its process numbers say nothing here
@@ -56,6 +62,8 @@ class Objects:
         self._files = str(folder / "files" / "md5")
         self._links = links
         self._made: set[str] = set()
+        self._sharing: bool | None = None  # not known yet
+        self.twins: Twins | None = None  # what is known of large contents, where somebody keeps it
 
     def path(self, md5: str) -> Path:
         """Where the object of that digest lies, or would."""
@@ -103,28 +111,33 @@ class Objects:
         remove(path)
         return None
 
-    def put(self, path: Path) -> Ingested:
+    def put(self, path: Path, ignore: Ignore | None = None, place: Path | None = None) -> Ingested:
         """Puts a file or folder that nobody else writes into the cache.
 
         Links in it are replaced by what they point to: an output must not change because
         something else does.
+
+        Args:
+            path: where it lies now.
+            ignore: the project's rules for what does not count in a folder.
+            place: where it will lie, which is what such rules speak of.
         """
         with explained("storing a result", path):
             if path.is_symlink():
-                _materialize(path)
+                materialize(path)
             if not path.is_dir():
                 md5, size, isexec = self._put_file(str(path))
                 return Ingested(Digest(md5, size, isexec=isexec), None)
-            return self._put_folder(path)
+            return self._put_folder(str(path), ignore, place)
 
     def put_listed(self, files: Iterable[tuple[Path, str]]) -> None:
         """Puts files whose digests are known; those that are there already are not read."""
-        for path, md5 in files:
-            if not self.has(md5):
-                with explained("storing data", path):
-                    got = self._put_file(str(path))[0]
+        jobs = {md5: str(path) for path, md5 in files if not self.has(md5)}
+        wanted: list[tuple[str, str | None]] = [(name, md5) for md5, name in jobs.items()]
+        with explained("storing data", self.folder):
+            for (name, md5), (got, _, _) in zip(wanted, self._put_all(wanted), strict=True):
                 if got != md5:
-                    raise DataError(f"{path} changed while it was stored", hint="run again")
+                    raise DataError(f"{name} changed while it was stored", hint="run again")
 
     def put_tree(self, path: Path, md5: str, listing: dict[str, str]) -> None:
         """Puts a file or folder whose digests are known."""
@@ -181,8 +194,7 @@ class Objects:
             to.mkdir()
             for folder in sorted({rel.rpartition("/")[0] for rel in listing} - {""}):
                 (to / folder).mkdir(parents=True, exist_ok=True)
-            jobs = [(md5, f"{to}/{rel}") for rel, md5 in listing.items()]
-            _each(jobs, lambda job: self._out(*job, False))
+            self._out_all([(md5, f"{to}/{rel}", False) for rel, md5 in listing.items()])
             return Ingested(digest, listing)
 
     def sweep(self) -> None:
@@ -194,43 +206,36 @@ class Objects:
                 if old and not _alive(entry.name.partition("-")[0]):
                     entry.unlink()
 
-    def _put_folder(self, path: Path) -> Ingested:
-        names: list[tuple[str, str]] = []
-        top = str(path)
-        for folder, folders, files in os.walk(top):
-            folders[:] = [f for f in folders if f not in (".git", ".hg", ".dvc")]
-            for name in list(folders):
-                inner = Path(folder, name)
-                if inner.is_symlink():
-                    _materialize(inner)
-            for name in files:
-                full = f"{folder}/{name}"
-                if Path(full).is_symlink():
-                    _materialize(Path(full))
-                if name != ".git":
-                    names.append((full[len(top) + 1 :], full))
-        listing: dict[str, str] = {}
-        sizes: list[int] = []
-
-        def one(job: tuple[str, str]) -> None:
-            md5, size, _ = self._put_file(job[1])
-            listing[job[0]] = md5
-            sizes.append(size)
-
-        _each(names, one)
+    def _put_folder(self, top: str, ignore: Ignore | None, place: Path | None) -> Ingested:
+        materialize_all(top)
+        names = walk(top, ignore, str(place or top)).names
+        found = list(self._put_all([(f"{top}/{name}", None) for name in names]))
+        listing = {name: got[0] for name, got in zip(names, found, strict=True)}
         md5, data = listing_md5(listing.items())
         self.put_bytes(md5, data)  # last: a listing promises its files
-        return Ingested(Digest(md5, sum(sizes), nfiles=len(listing)), listing)
+        return Ingested(Digest(md5, sum(got[1] for got in found), nfiles=len(listing)), listing)
 
-    def _put_file(self, name: str) -> tuple[str, int, bool]:
+    def _put_all(self, jobs: list[tuple[str, str | None]]) -> Iterator[tuple[str, int, bool]]:
+        """Puts many files, in order; by processes where there are very many small ones."""
+        if len(jobs) < MANY or self._shares():
+            yield from _each(jobs, self._put_file_of)
+            return
+        prefix = self._temporary()
+        parts = spread("keep", jobs, lambda part: (self._files, f"{prefix}-{part}-"))
+        for job, got in zip(jobs, chain.from_iterable(parts), strict=True):
+            yield got or self._put_file_of(job)
+
+    def _put_file_of(self, job: tuple[str, str | None]) -> tuple[str, int, bool]:
+        with explained("storing data", Path(job[0])):
+            return self._put_file(*job)
+
+    def _put_file(self, name: str, expected: str | None = None) -> tuple[str, int, bool]:
         found = os.stat(name)  # noqa: PTH116
         if not stat.S_ISREG(found.st_mode):
             raise DataError(f"{name} is neither a file nor a folder: it cannot be an output")
         temporary = self._temporary()
         try:
-            clone(name, temporary)
-            md5 = file_md5(temporary)
-            size = os.stat(temporary).st_size  # noqa: PTH116
+            md5, size = self._copied(name, temporary, expected)
             self._name(temporary, md5)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -259,20 +264,53 @@ class Objects:
         checkpoint("object")
         os.replace(temporary, f"{folder}/{md5[2:]}")  # noqa: PTH105
 
+    def _copied(self, name: str, temporary: str, expected: str | None) -> tuple[str, int]:
+        """A private copy that is hashed itself; small ones are written from what was hashed."""
+        small = None if self._shares() else read(name)
+        if small is not None:
+            data = small[0]
+            if write(temporary, data, 0o444):
+                return hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data)
+        clone(name, temporary)
+        size = os.stat(temporary).st_size  # noqa: PTH116
+        if expected and has_content(temporary, expected, self.twins):
+            return expected, size
+        return content_md5(temporary, self.twins), size
+
+    def _shares(self) -> bool:
+        """Whether copies cost nothing here, since the filesystem shares what is equal."""
+        if self._sharing is None:
+            self._sharing = can_share(self._temporary(), self._temporary())
+        return self._sharing
+
+    def _out_all(self, jobs: list[tuple[str, str, bool]]) -> None:
+        """Brings many objects out; by processes where there are very many small ones."""
+        copies = next((kind for kind in self._links if kind != "reflink"), "copy") == "copy"
+        if len(jobs) < MANY or not copies or self._shares():
+            for _ in _each(jobs, lambda job: self._out(*job)):
+                pass
+            return
+        parts = spread("bring", jobs, lambda part: (self._files,))
+        for job, done in zip(jobs, chain.from_iterable(parts), strict=True):
+            if not done:
+                self._out(*job)
+
     def _out(self, md5: str, to: str, isexec: bool) -> None:
         source = f"{self._files}/{md5[:2]}/{md5[2:]}"
         if not os.path.exists(source):  # noqa: PTH110
             raise _missing(md5, Path(to))
         for kind in self._links:
-            if kind == "hardlink" and _try(os.link, source, to):
+            if kind == "hardlink" and tried(lambda: os.link(source, to)):
                 break
-            if kind == "symlink" and _try(os.symlink, source, to):
+            if kind == "symlink" and tried(lambda: os.symlink(source, to)):  # noqa: PTH211
                 break
             if kind in ("reflink", "copy"):
+                if not self._shares() and bring(self._files, [(md5, to, isexec)])[0]:
+                    return  # a small one, verified on the way
                 clone(source, to)
-                os.chmod(to, (0o777 if isexec else 0o666) & ~_UMASK)  # noqa: PTH101
+                os.chmod(to, (0o777 if isexec else 0o666) & ~UMASK)  # noqa: PTH101
                 break
-        if file_md5(to) != md5:
+        if not has_content(to, md5, self.twins):
             os.unlink(to)  # noqa: PTH108
             if file_md5(source) != md5:
                 os.unlink(source)  # noqa: PTH108
@@ -306,59 +344,10 @@ def _inside(rel: str) -> bool:
     return bool(rel) and not rel.startswith("/") and ".." not in rel.split("/")
 
 
-def clone(source: str, to: str) -> None:
-    """Copies bytes to a new file; shares them where the filesystem can."""
-    if sys.platform != "linux":
-        shutil.copyfile(source, to)  # macOS: clones by itself
-        return
-    with open(source, "rb") as src, open(to, "xb") as dst:  # noqa: PTH123 - hot
-        try:
-            fcntl.ioctl(dst.fileno(), _FICLONE, src.fileno())
-            return
-        except OSError:
-            pass  # no reflinks here
-        try:
-            while os.copy_file_range(src.fileno(), dst.fileno(), 1 << 30):
-                pass
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            shutil.copyfileobj(src, dst)
-
-
-def _materialize(link: Path) -> None:
-    """Replaces a link by a copy of what it points to."""
-    if not link.exists():
-        raise DataError(
-            f"{link} is a link to {str(link.readlink())!r}, which does not exist",
-            hint="an output must hold its data itself",
-        )
-    target = link.resolve()
-    link.unlink()
-    if target.is_dir():
-        shutil.copytree(target, link)
-    else:
-        shutil.copy2(target, link)
-
-
-def _try(make: Callable[[str, str], None], source: str, to: str) -> bool:
-    try:
-        make(source, to)
-    except OSError:
-        return False
-    return True
-
-
-def _each(jobs: list[tuple[str, str]], work: Callable[[tuple[str, str]], None]) -> None:
-    """Does many small jobs, on threads where there are enough of them."""
+def _each(jobs: list[_Job], work: Callable[[_Job], _Result]) -> Iterator[_Result]:
+    """Does many jobs, in order; on threads where there are enough of them."""
     if len(jobs) < _PARALLEL_FILES:
-        for job in jobs:
-            work(job)
+        yield from map(work, jobs)
         return
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(work, jobs):
-            pass
-
-
-_UMASK = os.umask(0o077)  # it can only be read by setting it, which threads must not do
-os.umask(_UMASK)
+        yield from pool.map(work, jobs)

@@ -253,12 +253,12 @@ class Digests:
     def _walk(self, key: str) -> Walk:
         return walk(key, self.ignore())
 
-    def _look(self, file: str) -> None:
-        """Something says what does not count: a change of it must be noticed."""
+    def _look(self, file: str) -> bool:
+        """Whether something there says what does not count: a change of it must be noticed."""
         if os.path.isdir(file):  # noqa: PTH112 - whoever reads it says what is wrong
             self._watch(file)
-        else:
-            self.of(Path(file))
+            return True
+        return self.of(Path(file)) is not None
 
     def _sigs(self, keys: Iterable[str]) -> Iterator[Sig | None]:
         for key in keys:

@@ -6,6 +6,7 @@ it, after those from above; the last one that matches decides.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -52,10 +53,10 @@ class Ignore:
 
     Args:
         root: the project.
-        look: told of each file that may say something, before it is read.
+        look: asked whether a file is there that may say something, before it is read.
     """
 
-    def __init__(self, root: str, look: Callable[[str], object] = lambda file: None) -> None:
+    def __init__(self, root: str, look: Callable[[str], bool] = os.path.lexists) -> None:
         self._root, self._look = root, look
         self._rules: dict[str, Rules | None] = {}
 
@@ -83,8 +84,8 @@ class Ignore:
             relative = self.relative(folder)
             file = f"{folder}/{_NAME}"
             lines: list[str] = []
-            self._look(file)
-            if above is None or not above.ignore(relative + _NAME, False):
+            there = self._look(file)
+            if there and not (above and above.ignore(relative + _NAME, False)):
                 lines = [_below(line, relative) for line in _lines(file)]
             known = above.patterns if above else ()
             self._rules[folder] = Rules((*known, *lines)) if lines else above
@@ -94,8 +95,6 @@ class Ignore:
 def _lines(file: str) -> list[str]:
     try:
         text = Path(file).read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
     except UnicodeDecodeError as error:
         message = f"{file} is not text: DVC reads it as UTF-8"
         raise DataError(message, hint="correct or remove it") from error

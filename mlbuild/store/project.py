@@ -145,7 +145,11 @@ class Store:
                 hint="its command must write every output that it declares",
             )
         try:
-            found = {name: self.cache.put(path) for name, path in scratch.outputs.items()}
+            ignore = self.digests.ignore()
+            found = {
+                name: self.cache.put(path, ignore, self.root / stage.output(name).path)
+                for name, path in scratch.outputs.items()
+            }
         except DataError:
             self._publisher.discard(scratch)
             raise
@@ -317,6 +321,7 @@ class Store:
                 self._cache = Objects(*cache_settings(self.root))
             else:
                 self._cache = Objects(self.state_dir / "cache")
+            self._cache.twins = self.digests.twins
         return self._cache
 
     @property

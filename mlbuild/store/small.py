@@ -27,7 +27,7 @@ def rows(names: Sequence[str]) -> list[tuple[int, int, int, int, str] | None]:
     """Size, mtime, ctime, inode and MD5 of each file."""
     found: list[tuple[int, int, int, int, str] | None] = []
     for name in names:
-        got = _read(name)
+        got = read(name)
         if got is None:
             found.append(None)
             continue
@@ -43,21 +43,21 @@ def keep(
     """Puts files into an object cache: MD5, size and whether it is executable, of each.
 
     Args:
-        files: where objects lie, by their digest; the 256 folders are made.
+        files: where objects lie, by their digest.
         temporary: a prefix of names that nobody else uses, on the same filesystem.
         jobs: path, and the MD5 it must have (None: whatever it has).
     """
     kept: list[tuple[str, int, bool] | None] = []
     for number, (name, expected) in enumerate(jobs):
-        got = _read(name)
+        got = read(name)
         kept.append(None)
         if got is None:
             continue
         data, stat = got
         digest = md5(data, usedforsecurity=False).hexdigest()
-        if expected in (None, digest) and _write(f"{temporary}{number}", data, 0o444):
-            # What was written is what was hashed: the name is right whatever happens to the file.
-            os.replace(f"{temporary}{number}", f"{files}/{digest[:2]}/{digest[2:]}")  # noqa: PTH105
+        # What is written is what was hashed: the name is right whatever happens to the file.
+        if expected in (None, digest) and write(f"{temporary}{number}", data, 0o444):
+            _name(f"{temporary}{number}", f"{files}/{digest[:2]}", digest[2:])
             kept[-1] = (digest, stat.st_size, bool(stat.st_mode & 0o111))
     return kept
 
@@ -71,14 +71,22 @@ def bring(files: str, jobs: Sequence[tuple[str, str, bool]]) -> list[bool | None
     """
     brought: list[bool | None] = []
     for digest, to, isexec in jobs:
-        got = _read(f"{files}/{digest[:2]}/{digest[2:]}")
+        got = read(f"{files}/{digest[:2]}/{digest[2:]}")
         right = got is not None and md5(got[0], usedforsecurity=False).hexdigest() == digest
-        done = got is not None and right and _write(to, got[0], 0o777 if isexec else 0o666)
+        done = got is not None and right and write(to, got[0], 0o777 if isexec else 0o666)
         brought.append(done or None)
     return brought
 
 
-def _read(name: str) -> tuple[bytes, os.stat_result] | None:
+def _name(temporary: str, folder: str, name: str) -> None:
+    try:
+        os.replace(temporary, f"{folder}/{name}")  # noqa: PTH105
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        os.replace(temporary, f"{folder}/{name}")  # noqa: PTH105
+
+
+def read(name: str) -> tuple[bytes, os.stat_result] | None:
     """A file's bytes and the stat data that belong to them."""
     try:
         file = os.open(name, _READ)
@@ -98,7 +106,7 @@ def _read(name: str) -> tuple[bytes, os.stat_result] | None:
     return (data, after) if still and len(data) == after.st_size == before.st_size else None
 
 
-def _write(name: str, data: bytes, mode: int) -> bool:
+def write(name: str, data: bytes, mode: int) -> bool:
     """A new file; False, and nothing there, where that did not work."""
     try:
         file = os.open(name, _NEW, mode)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mlbuild.errors import DataError
-from mlbuild.store.cache import clone
+from mlbuild.store.copying import clone
 from mlbuild.store.init import Setting, remote_settings
 
 T = TypeVar("T")

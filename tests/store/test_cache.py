@@ -104,8 +104,18 @@ def test_a_pipe_is_no_output(objects, tmp_path):
     os.mkfifo(tmp_path / "in/pipe")
     with pytest.raises(DataError) as caught:
         objects.put(tmp_path / "in")
+    assert caught.value.render() == (
+        f"{tmp_path}/in/pipe is neither a file nor a folder\n"
+        "  hint: sockets, pipes and devices hold no data: remove it or name another path"
+    )
+
+
+def test_a_pipe_by_itself_is_no_output(objects, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError) as caught:
+        objects.put(tmp_path / "pipe")
     assert str(caught.value) == (
-        f"{tmp_path}/in/pipe is neither a file nor a folder: it cannot be an output"
+        f"{tmp_path}/pipe is neither a file nor a folder: it cannot be an output"
     )
 
 

@@ -8,24 +8,37 @@ import click
 
 from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import options
+from mlbuild.cli.overview import overview
+from mlbuild.cli.pipelines import is_file
+from mlbuild.errors import UsageError
 from mlbuild.report.events import line, plan_events, status_event
 from mlbuild.report.plan import print_plan
 from mlbuild.report.text import plain_console
 
 
 @click.command("status", epilog="Example: mlbuild status pipelines/dogs.yaml --set bits=4")
-@options.PIPELINE
+@click.argument("pipeline", required=False, type=click.Path(path_type=Path))
 @options.TARGETS
 @options.variations
 @options.JSON
 def command(
-    pipeline: Path,
+    pipeline: Path | None,
     targets: tuple[str, ...],
     sets: tuple[str, ...],
     profiles: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Tell for each stage of PIPELINE what a run would do, and why. Runs and fetches nothing."""
+    """Tell for each stage of PIPELINE what a run would do, and why. Runs and fetches nothing.
+
+    Without PIPELINE, all of the project at a glance, a line each; several files may be given.
+    """
+    others = [Path(name) for name in targets if is_file(name)]
+    if pipeline is None or others:
+        if sets or profiles:
+            raise UsageError("--set and --profile need one PIPELINE")
+        if len(others) < len(targets):
+            raise UsageError("targets need one PIPELINE", hint="name either files or stages of one")
+        return overview([pipeline, *others] if pipeline else [], as_json)
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
     planned = loaded.plan(RunOptions(targets=targets))
     if as_json:

@@ -143,7 +143,7 @@ def _owner(facts: Json) -> tuple[str, str]:
     try:
         ((pins, stages),) = facts["params"].items()
         ((_, facts),) = stages.items()
-        return pins.replace(".lock.yaml", ".yaml"), str(facts["stage"])
+        return pins.replace(".lock.json", ".yaml"), str(facts["stage"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return "", str(facts.get("cmd") or "") if isinstance(facts, dict) else ""
 

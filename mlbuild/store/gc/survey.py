@@ -167,6 +167,7 @@ def _by_stage(found: Survey) -> list[Freed]:
         owner = (entry.pipeline, entry.stage)
         row = rows.setdefault(owner, Freed(*owner))
         row.results += 1
+        row.size += entry.seen.size
         for md5 in found.cache.expand(entry.digests):
             seen = left.pop(md5, None)
             if seen:

@@ -7,10 +7,11 @@ a colleague and in CI. PYTHONPATH is left out on purpose.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from mlbuild.errors import StageError
@@ -77,6 +78,7 @@ def stage_environment(
     variables["PATH"] = search_path(caller, python)
     variables.update(dict.fromkeys(THREAD_VARIABLES, str(stage.resources.cpu)))
     variables.update(_FIXED)
+    variables["SHELL"] = _shell()
     if worker:
         variables.update(_WORKER)
     variables.update(stage.env)
@@ -89,6 +91,12 @@ def search_path(caller: Mapping[str, str], python: Path | None) -> str:
     """PATH with the interpreter's folder first, so that `python` is the stage's own."""
     # The folder of the link, not of what it points to: a virtual environment is made of links.
     return _search_path(caller.get("PATH") or os.defpath, python)
+
+
+@cache
+def _shell() -> str:
+    """The same for everybody. Where there is none, bash asks the user database: 0.15 ms a stage."""
+    return shutil.which("bash") or "/bin/sh"
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ the ledger) is behind `Steps`, which the build page implements.
 
 from __future__ import annotations
 
+import gc
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,13 +88,17 @@ class Queue:
         Args:
             asked_to_stop: looked at a few times a second; once true, what runs is cancelled.
         """
-        while self._ready or self._waiting or self._running:
-            if not self.interrupted and asked_to_stop():
-                self._interrupt()
-            self._fill()
-            if self._running:
-                for event in self.executor.wait(_POLL_SECONDS):
-                    self._heard(event)
+        gc.freeze()  # the plan stays: looking through it again and again costs a twentieth
+        try:
+            while self._ready or self._waiting or self._running:
+                if not self.interrupted and asked_to_stop():
+                    self._interrupt()
+                self._fill()
+                if self._running:
+                    for event in self.executor.wait(_POLL_SECONDS):
+                        self._heard(event)
+        finally:
+            gc.unfreeze()
         return self.results
 
     def _interrupt(self) -> None:

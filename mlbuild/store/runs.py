@@ -52,7 +52,7 @@ class RunCache:
             if not file.exists():
                 checkpoint("run cache")
                 sweep(file.parent)
-                write_atomic(file, json.dumps(entry, indent=1).encode(), sync=False)
+                write_atomic(file, json.dumps(entry).encode(), sync=False)
             else:
                 os.utime(file)  # the newest is tried first
 

@@ -1,6 +1,7 @@
 """What a stage's process sees of its caller."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_a_command_sees_these_and_nothing_else() -> None:
         "NUMEXPR_NUM_THREADS": "2",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
+        "SHELL": shutil.which("bash"),
         "MODE": "fast",
         "TOKEN": "t",
     }

@@ -221,6 +221,7 @@ class StageRecord:
     key: str
     parts: Mapping[str, Json]
     outputs: Mapping[str, Digest]
+    undeclared: tuple[str, ...] = ()  # what it read and did not declare, as inputs would name it
 
 
 # --- progress and execution --------------------------------------------------------------------
@@ -249,6 +250,7 @@ class Task:
     timeout_seconds: float | None = None
     resources: Resources = Resources()
     masked: tuple[str, ...] = ()  # values of secrets
+    under: tuple[str, ...] = ()  # a tracer, which stands before the command or the worker
     attempt: int = 1
 
 
@@ -275,14 +277,6 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Undeclared:
-    """A stage opened a file of the project that it did not declare."""
-
-    stage: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a stage's process did not succeed."""
 
@@ -303,7 +297,7 @@ class Finished:
     seconds: float
 
 
-ExecutionEvent = Started | Advanced | Logged | Undeclared | Finished
+ExecutionEvent = Started | Advanced | Logged | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +353,7 @@ class StageResult:
     log: Path | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)  # name -> path relative to the root
     sizes: Mapping[str, int] = field(default_factory=dict)  # name -> bytes
+    undeclared: tuple[str, ...] = ()  # what it read, now or when it ran, and does not declare
 
 
 @dataclass(frozen=True, slots=True)

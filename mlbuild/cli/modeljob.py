@@ -59,8 +59,6 @@ def _task(verb: str, model: Path, params: Mapping[str, Json], python: Path, scra
         "scratch": str(scratch),
         "threads": 1,
         "trust": [],
-        "declared": [str(Path.cwd())],  # a person chose the files; there is nothing to declare
-        "strict": False,
     }
     seen = stage_environment(Stage(verb, verb), os.environ, python, worker=True)
     return Task(

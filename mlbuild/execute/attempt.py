@@ -20,7 +20,6 @@ from mlbuild.records import (
     Json,
     Logged,
     Task,
-    Undeclared,
 )
 
 _CHUNK = 65_536
@@ -112,8 +111,6 @@ class Attempt:
                     return Advanced(name, done, None if total is None else float(total), text)
                 case "log":
                     return Logged(name, hide(str(message["text"])))
-                case "undeclared":
-                    return Undeclared(name, hide(str(message["path"])))
                 case "done" | "error":
                     self.told = message
                 case "pid" if not self.greeted:

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from mlbuild.execute.attempt import Attempt, Channel, signal_group
 from mlbuild.execute.environment import THREAD_VARIABLES
+from mlbuild.execute.inside.startup.mlbuild_reads import VARIABLE as WATCHED
 from mlbuild.records import Json, Task
 
+# What each stage has of its own: its child is told of it.
+_OF_A_STAGE = frozenset({*THREAD_VARIABLES, WATCHED})
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -32,7 +35,7 @@ class ServerKey:
     @classmethod
     def of(cls, task: Task) -> ServerKey:
         """The key of a task's server."""
-        variables = {k: v for k, v in task.env.items() if k not in THREAD_VARIABLES}
+        variables = {k: v for k, v in task.env.items() if k not in _OF_A_STAGE}
         return cls(str(task.python), task.preload, tuple(sorted(variables.items())))
 
 

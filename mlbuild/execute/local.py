@@ -68,7 +68,7 @@ class LocalExecutor:
         try:
             if task.argv is not None:
                 self._spawn(attempt, list(task.argv))
-            elif task.fresh or task.masked or not self._fork:
+            elif task.fresh or task.masked or task.under or not self._fork:
                 self._spawn_worker(attempt)
             else:
                 self._enqueue(attempt)
@@ -119,7 +119,7 @@ class LocalExecutor:
         output = self._masked_output(attempt) if task.masked else attempt.log.descriptor
         try:
             process = subprocess.Popen(
-                argv,
+                [*task.under, *argv],
                 stdin=self._nothing,
                 stdout=output,
                 stderr=output,

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlbuild import coreml
+from mlbuild.execute import strace
+from mlbuild.execute.reads import notes_file
 from mlbuild.execute.tasks import Interpreter, Places, Program, command_task, job_task
+from mlbuild.execute.watching import Watching
 from mlbuild.facts import Shelf
 from mlbuild.pipeline.command import render
 from mlbuild.plan import Planned
@@ -46,10 +49,15 @@ class TaskMaker:
         toolchains: Toolchains,
         state_dir: Path,
         progress: Progress,
+        traced: bool = False,
     ) -> None:
         self._pipeline, self._shelf, self._kinds = pipeline, shelf, kinds
         self._toolchains, self._state_dir, self._progress = toolchains, state_dir, progress
         self._stages = {s.name: s for s in pipeline.stages}
+        self._traced = traced
+        self.watching = Watching(pipeline, traced=traced)
+        if traced:
+            strace.program()  # or nothing begins
         self._caller = dict(os.environ)  # os.environ decodes each value anew
         self._root = os.fspath(pipeline.root)
         self._below = self._root.rstrip("/") + "/"
@@ -67,6 +75,8 @@ class TaskMaker:
     def make(self, planned: Planned, scratch: Scratch, attempt: int) -> Task:
         """The task of one attempt.
 
+        What it reads is watched from now on.
+
         Raises:
             DataError: a dataset cannot be had.
             StageError: a secret is not set.
@@ -76,22 +86,30 @@ class TaskMaker:
         if planned.inputs != stage.inputs:
             stage = replace(stage, inputs=planned.inputs)  # without what gates took out
         inputs = {item.role: self._paths(item) for item in planned.inputs}
+        places = self._places(stage, scratch, inputs)
+        code: tuple[Path, ...] = ()
         interpreter = self._interpreter(stage)
         if stage.command is not None:
             command = render(stage.command, self._words(inputs), self._targets(scratch))
-            places = self._places(stage, scratch, inputs)
-            return command_task(stage, places, command, self._caller, interpreter, attempt)
-        assert interpreter is not None and stage.kind is not None
-        loaded = self._kinds.get(stage.kind)
-        program = Program(
+            task = command_task(stage, places, command, self._caller, interpreter, attempt)
+        else:
+            assert interpreter is not None and stage.kind is not None
+            program = self._program(stage.kind)
+            code = (program.folder, program.stages_root / "_shared", _COREML)
+            task = job_task(stage, places, program, interpreter, self._caller, attempt)
+        if self._traced:
+            task = replace(task, under=strace.prefix(scratch.work))
+        self.watching.begins(task, stage, scratch, inputs, code)
+        return task
+
+    def _program(self, kind: str) -> Program:
+        loaded = self._kinds.get(kind)
+        return Program(
             loaded.stages_root,
             loaded.folder,
             coreml=_COREML if loaded.kind.uses_coreml else None,
             fresh=loaded.kind.fresh,
         )
-        places = self._places(stage, scratch, inputs)
-        strict = self._pipeline.strict
-        return job_task(stage, places, program, interpreter, self._caller, strict, attempt)
 
     def log_of(self, stage: str) -> Path:
         """Where a stage's log lies."""
@@ -109,6 +127,7 @@ class TaskMaker:
             },
             scratch=scratch.tmp,
             metrics=scratch.metrics,
+            notes=notes_file(scratch.work),
             plots=scratch.plots if any(o.role == "plots" for o in stage.outputs) else None,
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbuild.execute.forkserver import WORKER
+from mlbuild.execute.reads import unwatched
 from mlbuild.records import Task
 
 
@@ -35,7 +36,7 @@ def shell_plan(task: Task, caller: Mapping[str, str], folder: Path) -> ShellPlan
     program = caller.get("SHELL") or "/bin/sh"
     name = Path(program).name
     arguments = {"bash": ("--norc", "--noprofile"), "zsh": ("--no-rcs",), "fish": ("--no-config",)}
-    variables = dict(task.env)
+    variables = unwatched(task.env)
     for variable in ("TERM", "USER", "LOGNAME", "COLORTERM", "EDITOR"):
         if variable in caller:
             variables.setdefault(variable, caller[variable])

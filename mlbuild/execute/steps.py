@@ -11,6 +11,7 @@ from typing import Protocol
 
 from mlbuild import gates
 from mlbuild.errors import EXIT_DATA, MlbuildError
+from mlbuild.execute import advice
 from mlbuild.execute.making import TaskMaker
 from mlbuild.pipeline.command import mentioned_outputs
 from mlbuild.plan import Planned, Planner
@@ -80,6 +81,10 @@ class BuildSteps:
         stage = planned.stage
         if planned.record is None:
             return StageResult(stage.name, Outcome.EXCLUDED)
+        undeclared = planned.record.undeclared
+        if undeclared and self._pipeline.strict:
+            failure = advice.refusal(stage, undeclared, remembered=True)
+            return self._failed(planned, failure, 0.0, undeclared)
         if planned.decision is Decision.REUSE:
             return self._judged(planned, planned.record, planned.gates, Outcome.REUSED, 0.0)
         try:
@@ -92,6 +97,8 @@ class BuildSteps:
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
         notes = self._kept_notes(kept)
+        if undeclared:
+            self._listener.warned(f"{stage.name} {advice.remark(undeclared)}")
         self._planner.settle(planned, planned.record, results)
         return self._judged(planned, planned.record, results, Outcome.RESTORED, 0.0, notes)
 
@@ -119,11 +126,12 @@ class BuildSteps:
         """Publishes and records what succeeded; describes what failed."""
         stage, scratch = planned.stage, self._scratch.pop(planned.stage.name)
         try:
-            failure = finished.failure or self._objection(planned, scratch)
+            undeclared = () if finished.failure else self._undeclared(planned)
+            failure = finished.failure or self._objection(planned, scratch, undeclared)
             if failure is not None:
                 self._store.discard(scratch)
-                return self._failed(planned, failure, finished.seconds)
-            record, notes = self._publish(planned, scratch)
+                return self._failed(planned, failure, finished.seconds, undeclared)
+            record, notes = self._publish(planned, scratch, undeclared)
             results = self._evaluate(stage)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error, finished.seconds)
@@ -146,14 +154,18 @@ class BuildSteps:
         """Passes on a stage's end."""
         self._listener.ended(result)
 
-    def _publish(self, planned: Planned, scratch: Scratch) -> tuple[StageRecord, tuple[str, ...]]:
+    def _publish(
+        self, planned: Planned, scratch: Scratch, undeclared: tuple[str, ...]
+    ) -> tuple[StageRecord, tuple[str, ...]]:
         published = self._store.publish(planned.stage, scratch)
-        record = StageRecord(planned.key or "", planned.parts, published.outputs)
+        record = StageRecord(planned.key or "", planned.parts, published.outputs, undeclared)
         self._store.record(planned.stage, record)
         self._made.add(planned.key)
         return record, self._kept_notes(published.kept)
 
-    def _objection(self, planned: Planned, scratch: Scratch) -> Failure | None:
+    def _objection(
+        self, planned: Planned, scratch: Scratch, undeclared: tuple[str, ...]
+    ) -> Failure | None:
         """Why a result is not kept although the stage's process succeeded."""
         lacking = [n for n in scratch.outputs if not self._written(planned.stage, scratch, n)]
         if lacking:
@@ -222,13 +234,25 @@ class BuildSteps:
             notes=tuple(notes),
             outputs={o.name: o.path for o in stage.outputs},
             sizes={name: digest.size for name, digest in record.outputs.items()},
+            undeclared=record.undeclared,
         )
 
-    def _failed(self, planned: Planned, failure: Failure, seconds: float) -> StageResult:
-        outcome = Outcome.CANCELLED if failure.cancelled else Outcome.FAILED
-        log = self._relative(self._tasks.log_of(planned.stage.name))
+    def _failed(
+        self,
+        planned: Planned,
+        failure: Failure,
+        seconds: float,
+        undeclared: tuple[str, ...] = (),
+    ) -> StageResult:
         return StageResult(
-            planned.stage.name, outcome, planned.reasons, planned.key, seconds, failure, log=log
+            planned.stage.name,
+            Outcome.CANCELLED if failure.cancelled else Outcome.FAILED,
+            planned.reasons,
+            planned.key,
+            seconds,
+            failure,
+            log=self._relative(self._tasks.log_of(planned.stage.name)),
+            undeclared=undeclared,
         )
 
     def _refused(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlbuild.execute.environment import stage_environment
+from mlbuild.execute.environment import Environment, stage_environment
+from mlbuild.execute.reads import watched
 from mlbuild.records import Input, Json, Stage, Task
 
 JOB_VERSION = 1
@@ -27,6 +28,7 @@ class Places:
     scratch: Path  # a temporary folder
     metrics: Path
     plots: Path | None = None
+    notes: Path | None = None  # what it reads; None: nobody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def command_task(
         stage=stage.name,
         cwd=places.root,
         log=places.log,
-        env=environment.variables,
+        env=_watched(environment, places),
         argv=[*shell(), command],
         timeout_seconds=_seconds(stage),
         resources=stage.resources,
@@ -90,7 +92,6 @@ def job_task(
     program: Program,
     interpreter: Interpreter,
     caller: Mapping[str, str],
-    strict: bool = False,
     attempt: int = 1,
 ) -> Task:
     """The task of a stage with a kind: a job for the worker.
@@ -111,8 +112,8 @@ def job_task(
         stage=stage.name,
         cwd=places.root,
         log=places.log,
-        env=environment.variables,
-        job=job_of(stage, places, program, strict),
+        env=_watched(environment, places),
+        job=job_of(stage, places, program),
         python=interpreter.python,
         preload=interpreter.preload,
         fresh=own_process,
@@ -123,7 +124,7 @@ def job_task(
     )
 
 
-def job_of(stage: Stage, places: Places, program: Program, strict: bool) -> dict[str, Json]:
+def job_of(stage: Stage, places: Places, program: Program) -> dict[str, Json]:
     """The job as the worker reads it."""
     inputs = {role: _texts(value) for role, value in places.inputs.items()}
     return {
@@ -143,8 +144,6 @@ def job_of(stage: Stage, places: Places, program: Program, strict: bool) -> dict
         "scratch": str(places.scratch),
         "threads": stage.resources.cpu,
         "trust": sorted(item.role for item in stage.inputs if item.trust),
-        "declared": _flat(inputs.values()),
-        "strict": strict,
     }
 
 
@@ -163,8 +162,11 @@ def _texts(value: Path | tuple[Path, ...]) -> str | list[str]:
     return [str(path) for path in value] if isinstance(value, tuple) else str(value)
 
 
-def _flat(values: Iterable[str | list[str]]) -> list[str]:
-    return [p for v in values for p in (v if isinstance(v, list) else [v])]
+def _watched(environment: Environment, places: Places) -> Mapping[str, str]:
+    if places.notes is None:
+        return environment.variables
+    declared = (p for v in places.inputs.values() for p in (v if isinstance(v, tuple) else (v,)))
+    return watched(environment.variables, places.root, places.notes, declared)
 
 
 def _seconds(stage: Stage) -> float | None:

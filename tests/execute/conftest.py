@@ -71,8 +71,6 @@ class Workplace:
             "scratch": str(place / "tmp"),
             "threads": 1,
             "trust": [],
-            "declared": [],
-            "strict": False,
         }
         return {**job, **more}
 

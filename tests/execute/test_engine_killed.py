@@ -28,8 +28,7 @@ def job(name):
     return {"version": 1, "stage": name, "root": str(root), "stages_root": str(root / "stages"),
             "folder": "train/thing", "run": "run.py", "coreml": None, "params": {}, "inputs": {},
             "axes": {}, "outputs": {}, "metrics": str(place / "metrics.json"), "plots": None,
-            "scratch": str(place / "tmp"), "threads": 1, "trust": [], "declared": [],
-            "strict": False}
+            "scratch": str(place / "tmp"), "threads": 1, "trust": []}
 def log(name):
     return root / "logs" / name
 for name in ("forked", "fresh"):

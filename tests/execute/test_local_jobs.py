@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlbuild.execute.local import LocalExecutor
-from mlbuild.records import Advanced, Failure, Finished, Logged, Started, Undeclared
+from mlbuild.records import Advanced, Failure, Finished, Logged, Started
 
 from .conftest import drain, finished
 from .processes import alive, gone, noted, until
@@ -66,12 +66,10 @@ def preload(work: Any, python: Path) -> Any:
 
 
 def test_a_job_reports_and_writes(work: Any, run: Any, python: Path, fresh: bool) -> None:
-    (work.root / "extra.csv").write_text("1")
     body(
         work,
         "job.progress(1, 2, 'half')",
         "job.log('grüße')",
-        f"open({str(work.root / 'extra.csv')!r}).close()",
         "job.metric('a', 1)",
         WRITE,
     )
@@ -80,7 +78,6 @@ def test_a_job_reports_and_writes(work: Any, run: Any, python: Path, fresh: bool
     assert events[1:-1] == [
         Advanced("thing", 1.0, 2.0, "half"),
         Logged("thing", "grüße"),
-        Undeclared("thing", "extra.csv"),
     ]
     assert finished(events).failure is None
     assert work.log("thing") == "grüße\n"
@@ -269,16 +266,6 @@ def test_a_closed_standard_error_hides_no_failure(
     body(work, "import sys; sys.stdout.close(); sys.stderr.close()", "raise KeyError('lost')")
     failure = finished(run(work.task(work.job(), python, fresh=fresh))).failure
     assert failure.message == "KeyError: 'lost'"
-
-
-def test_a_name_that_is_no_text_can_be_shown(work: Any, run: Any, python: Path) -> None:
-    name = work.root / os.fsdecode(b"odd\xff.csv")
-    name.write_text("1")
-    body(work, "import os", f"open({os.fsencode(name)!r}).close()", WRITE)
-    events = run(work.task(work.job(), python))
-    assert [e for e in events if isinstance(e, Undeclared)] == [
-        Undeclared("thing", "odd\\udcff.csv")
-    ]
 
 
 def test_secrets_of_a_job_are_masked_everywhere(work: Any, run: Any, python: Path) -> None:

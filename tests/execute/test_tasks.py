@@ -65,7 +65,7 @@ def test_a_command_is_run_by_the_strict_shell(places: Places) -> None:
 
 
 def test_a_job_holds_all_that_the_worker_needs(work: Any, places: Places, program: Program) -> None:
-    task = job_task(STAGE, places, program, HERE, CALLER, strict=True)
+    task = job_task(STAGE, places, program, HERE, CALLER)
     assert task.timeout_seconds == 90
     assert (task.python, task.preload, task.fresh) == (HERE.python, ("json",), False)
     assert json.loads(json.dumps(task.job)) == {
@@ -88,8 +88,6 @@ def test_a_job_holds_all_that_the_worker_needs(work: Any, places: Places, progra
         "scratch": f"{work.scratch}/thing/tmp",
         "threads": 2,
         "trust": ["model"],
-        "declared": [f"{work.root}/m", f"{work.root}/r1", f"{work.root}/r2"],
-        "strict": True,
     }
 
 

@@ -254,60 +254,6 @@ def test_a_job_of_another_version_is_refused(do: Any) -> None:
     assert event["hint"] == "the job was written by another release of mlbuild: run the build again"
 
 
-class TestUndeclared:
-    def test_a_file_of_the_project_is_told_once(self, work: Any, do: Any) -> None:
-        (work.root / "extra.csv").write_text("1")
-        read = f"open({str(work.root / 'extra.csv')!r}).close()"
-        events = do(f"{read}\n{read}\n{WRITE}")
-        assert events == [{"event": "undeclared", "path": "extra.csv"}, {"event": "done"}]
-
-    def test_declared_files_and_folders_scratch_and_own_code_are_fine(
-        self, work: Any, do: Any, tmp_path: Path
-    ) -> None:
-        inside = work.root / "data"
-        inside.mkdir()
-        (inside / "a.txt").write_text("a")
-        (tmp_path / "outside.txt").write_text("o")
-        near = work.stages / "train" / "thing" / "table.txt"
-        near.parent.mkdir(parents=True)
-        near.write_text("t")
-        reads = [inside / "a.txt", tmp_path / "outside.txt", near]
-        body = "".join(f"open({str(p)!r}).close()\n" for p in reads)
-        body += "(job.scratch / 's').write_text('s'); (job.scratch / 's').read_text()\n"
-        assert do(body + WRITE, declared=[str(inside)]) == [{"event": "done"}]
-
-    def test_writing_and_looking_is_not_reading(self, work: Any, do: Any) -> None:
-        body = f"import os\nos.listdir({str(work.root)!r})\n"
-        body += f"open({str(work.root / 'left.txt')!r}, 'w').close()\n"
-        assert do(body + WRITE) == [{"event": "done"}]
-
-    def test_a_link_to_a_declared_file_is_declared(self, work: Any, do: Any) -> None:
-        (work.root / "real.txt").write_text("r")
-        (work.root / "link.txt").symlink_to(work.root / "real.txt")
-        body = f"open({str(work.root / 'link.txt')!r}).close()\n"
-        events = do(body + WRITE, declared=[str(work.root / "real.txt")])
-        assert events == [{"event": "done"}]
-
-    def test_a_project_behind_a_link_is_watched(self, work: Any, do: Any, tmp_path: Path) -> None:
-        (work.root / "extra.csv").write_text("1")
-        (tmp_path / "link").symlink_to(work.root)
-        body = f"open({str(work.root / 'extra.csv')!r}).close()\n"
-        body += f"open({str(tmp_path / 'link' / 'extra.csv')!r}).close()\n"
-        events = do(body + WRITE, root=str(tmp_path / "link"))
-        assert events == [{"event": "undeclared", "path": "extra.csv"}, {"event": "done"}]
-
-    def test_strict_makes_it_an_error(self, work: Any, do: Any) -> None:
-        (work.root / "extra.csv").write_text("1")
-        event = do(f"open({str(work.root / 'extra.csv')!r}).close()\n{WRITE}", strict=True)[-1]
-        assert event["message"] == "opened files of the project that are not its inputs: extra.csv"
-        assert event["hint"] == "declare them under inputs: of the stage, or drop strict: true"
-
-    def test_code_of_another_kind_is_told(self, work: Any, do: Any) -> None:
-        work.kind("X = 1", "train/other", "code.py")
-        events = do(f"from ..other import code\n{WRITE}")
-        assert events[0] == {"event": "undeclared", "path": "stages/train/other/code.py"}
-
-
 class TestByHand:
     def run(self, work: Any, python: Path, job: Any) -> subprocess.CompletedProcess[str]:
         file = work.root / "job.json"

@@ -157,8 +157,6 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
             "scratch": str(scratch / "tmp"),
             "threads": 1,
             "trust": list(trust),
-            "declared": [str(tmp_path)],
-            "strict": False,
         }
         events: list[dict[str, Any]] = []
         ok = run_job(job, events.append)

@@ -12,6 +12,7 @@ from typing import Any
 
 from .job import Event
 from .run import run_job
+from .watch import watch
 
 
 def read_job(descriptor: int) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def run_and_exit(job: dict[str, Any], events: int | None) -> None:
     channel = Channel(events)
     channel.emit({"event": "pid", "pid": os.getpid()})
     ok = False
+    watch()
     try:
         ok = run_job(job, channel.emit)
     finally:

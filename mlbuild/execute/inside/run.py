@@ -9,7 +9,6 @@ from typing import Any
 from .job import VERSION, Emit, Event, Job, StageFailure, make_places, settle
 from .kinds import load_run, offer_runtime
 from .trace import headline, stage_traceback
-from .watch import Watch, watching
 
 _LIMIT = 4000  # characters of a message
 
@@ -45,22 +44,8 @@ def _work(job: Mapping[str, Any], emit: Emit) -> None:
     given = Job(job, emit)
     make_places(given)
     offer_runtime(job.get("coreml"))
-    with watching(job, emit) as watch:
-        load_run(job)(given)
-    if job.get("strict"):
-        _refuse_undeclared(watch)
+    load_run(job)(given)
     settle(given)
-
-
-def _refuse_undeclared(watch: Watch) -> None:
-    if watch.undeclared:
-        files = ", ".join(watch.undeclared[:10])
-        more = len(watch.undeclared) - 10
-        raise StageFailure(
-            f"opened files of the project that are not its inputs: {files}"
-            + (f" and {more} more" if more > 0 else ""),
-            hint="declare them under inputs: of the stage, or drop strict: true",
-        )
 
 
 def _hint(error: BaseException) -> str | None:

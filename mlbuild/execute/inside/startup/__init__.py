@@ -1,0 +1,1 @@
+"""What the engine has every Python process of a stage do as it starts: see ``sitecustomize.py``."""

@@ -156,13 +156,15 @@ def _write_yaml(
     if before.get("structure") == structure:
         return structure
     result = splice(settled(_text(ledger.yaml_file)), ledger.files[0], wanted)
+    cached = [out.path for stage in build.stages for out in stage.outputs if out.cache]
+    # First: once dvc.yaml is written, nothing tells any more which outputs are gone.
+    unignore(ledger.root, set(result.dropped_outs) - set(cached))
+    ignore(ledger.root, cached)
     if result.text is None:
+        checkpoint("no dvc.yaml")
         ledger.yaml_file.unlink(missing_ok=True)
     else:
         _write(ledger.yaml_file, result.text)
-    cached = [out.path for stage in build.stages for out in stage.outputs if out.cache]
-    unignore(ledger.root, set(result.dropped_outs) - set(cached))
-    ignore(ledger.root, cached)
     return structure
 
 

@@ -161,6 +161,7 @@ class Publisher:
                 with explained("rolling an interrupted publication back", work):
                     try:
                         self._roll_back(work)
+                        remove(work)
                     except _SpoiledJournalError:  # what was put aside there may be the only copy
                         move_path(work, self._keeping(str(work)))
                     hit.append(work.name)

@@ -45,6 +45,8 @@ def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
         "paths": paths,
         "result": _result(StageRecord(record.key, record.parts, outputs)),
     }
+    if record.undeclared:
+        whole["undeclared"] = list(record.undeclared)
     # Through JSON: no tuples, and no two places that share one object, which YAML would link.
     return dict(json.loads(json.dumps(whole, sort_keys=True)))
 
@@ -86,9 +88,10 @@ def record_of(entry: Json, files: tuple[str, str] | None = None) -> tuple[str, S
         facts = dict(facts)
         name, key, paths = facts.pop("stage"), facts.pop("key"), facts.pop("paths")
         sealed = facts.pop("result", None)
+        undeclared = tuple(facts.pop("undeclared", ()))
         by_path = {out["path"]: _digest(out) for out in entry.get("outs", [])}
         outputs = {out: by_path[path] for out, path in paths.items() if path in by_path}
-        record = StageRecord(key, facts, outputs)
+        record = StageRecord(key, facts, outputs, undeclared)
         return (name, record) if sealed in (None, _result(record)) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -188,12 +188,14 @@ class BuildRecord:
 def _stage_row(stage: str, entry: Entry) -> list[Json]:
     record = entry.record
     outputs = {name: digest_row(digest) for name, digest in record.outputs.items()}
-    return ["stage", stage, record.key, dict(record.parts), outputs, dict(entry.paths)]
+    row = ["stage", stage, record.key, dict(record.parts), outputs, dict(entry.paths)]
+    return [*row, list(record.undeclared)] if record.undeclared else row
 
 
 def _stage_of(row: list[Json]) -> tuple[str, Entry]:
-    _, stage, key, parts, outputs, paths = row
-    record = StageRecord(key, parts, {name: Digest(*d) for name, d in outputs.items()})
+    _, stage, key, parts, outputs, paths, *more = row
+    found = {name: Digest(*d) for name, d in outputs.items()}
+    record = StageRecord(key, parts, found, tuple(more[0]) if more else ())
     return stage, Entry(record, paths)
 
 

@@ -12,20 +12,23 @@ from mlbuild.cli.overview import overview
 from mlbuild.cli.pipelines import is_file
 from mlbuild.errors import UsageError
 from mlbuild.report.events import line, plan_events, status_event
+from mlbuild.report.listener import Silent
 from mlbuild.report.plan import print_plan
-from mlbuild.report.text import plain_console
+from mlbuild.report.text import Text, plain_console
 
 
 @click.command("status", epilog="Example: mlbuild status pipelines/dogs.yaml --set bits=4")
 @click.argument("pipeline", required=False, type=click.Path(path_type=Path))
 @options.TARGETS
 @options.variations
+@click.option("--remote", is_flag=True, help="Ask the team's remote what it could restore.")
 @options.JSON
 def command(
     pipeline: Path | None,
     targets: tuple[str, ...],
     sets: tuple[str, ...],
     profiles: tuple[str, ...],
+    remote: bool,
     as_json: bool,
 ) -> int:
     """Tell for each stage of PIPELINE what a run would do, and why. Runs and fetches nothing.
@@ -34,13 +37,14 @@ def command(
     """
     others = [Path(name) for name in targets if is_file(name)]
     if pipeline is None or others:
-        if sets or profiles:
-            raise UsageError("--set and --profile need one PIPELINE")
+        if sets or profiles or remote:
+            raise UsageError("--set, --profile and --remote need one PIPELINE")
         if len(others) < len(targets):
             raise UsageError("targets need one PIPELINE", hint="name either files or stages of one")
         return overview([pipeline, *others] if pipeline else [], as_json)
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
-    planned = loaded.plan(RunOptions(targets=targets))
+    listener = Silent() if as_json else Text(plain_console())
+    planned = loaded.plan(RunOptions(targets=targets), listener, remote=remote)
     if as_json:
         for event in [*plan_events(planned), status_event(loaded.name, planned)]:
             click.echo(line(event))

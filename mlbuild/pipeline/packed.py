@@ -1,10 +1,11 @@
 """A resolved pipeline as plain values, and back: what is stored so that YAML is not parsed again.
 
-Rows are tuples, so that what was a list stays one; ``FORMAT`` changes whenever a row does.
+Rows are tuples, so that what was a list stays one.
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ from mlbuild.records import (
     ToolchainSpec,
 )
 
-FORMAT = 1
 Row = tuple[Any, ...]
+
+_output_row = attrgetter(*Output.__dataclass_fields__)
+_resources_row = attrgetter(*Resources.__dataclass_fields__)
+_KINDS = (Stage, Input, Output, Gate, Resources, Dataset, ToolchainSpec, ResolvedPipeline, Place)
+# A field that came or went makes another format.
+FORMAT = ",".join(name for kind in _KINDS for name in kind.__dataclass_fields__)
 
 
 def pack(pipeline: ResolvedPipeline) -> Row:
@@ -56,7 +62,7 @@ def unpack(row: Row, file: Path, root: Path) -> ResolvedPipeline:
     """
     form, name, params, stages, datasets, toolchains, ledger, strict = row
     if form != FORMAT:
-        raise ValueError(f"format {form}")
+        raise ValueError("packed in another form")
     place = str(file)
     return ResolvedPipeline(
         name=name,
@@ -71,6 +77,26 @@ def unpack(row: Row, file: Path, root: Path) -> ResolvedPipeline:
     )
 
 
+def without_places(row: Row) -> Row:
+    """The same whatever line things stand in: comments and the order of keys are no facts."""
+    form, name, params, stages, datasets, toolchains, *rest = row
+    return (
+        form,
+        name,
+        sorted(params.items()),
+        [_stage_facts(stage) for stage in stages],
+        [d[:4] for d in datasets],
+        [t[:3] for t in toolchains],
+        *rest,
+    )
+
+
+def _stage_facts(row: Row) -> Row:
+    inputs = tuple([item[:5] for item in row[6]])
+    gates = tuple([gate[:7] for gate in row[9]])
+    return (*row[:6], inputs, *row[7:9], gates, *row[10:17])
+
+
 def _stage_row(stage: Stage) -> Row:
     return (
         stage.name,
@@ -80,11 +106,11 @@ def _stage_row(stage: Stage) -> Row:
         stage.command,
         dict(stage.params),
         tuple([_input_row(item) for item in stage.inputs]),
-        tuple([(o.name, o.path, o.type, o.cache, o.role) for o in stage.outputs]),
+        tuple([_output_row(out) for out in stage.outputs]),
         stage.needs,
         tuple([_gate_row(gate) for gate in stage.gates]),
         stage.exclude_on_fail,
-        _resources_row(stage.resources),
+        None if stage.resources == _ONE_CPU else _resources_row(stage.resources),
         stage.timeout_minutes,
         stage.retries,
         dict(stage.env),
@@ -110,12 +136,6 @@ def _stage(row: Row, file: str) -> Stage:
 
 
 _ONE_CPU = Resources()
-
-
-def _resources_row(found: Resources) -> Row | None:
-    if found == _ONE_CPU:
-        return None
-    return (found.cpu, found.gpu, found.memory_gb, found.macos)
 
 
 def _gate_row(gate: Gate) -> Row:

@@ -1,0 +1,128 @@
+"""A pipeline file, read: from what was kept of it, or else from its YAML.
+
+What is kept holds only while everything that resolving it read is the same: the text by its bytes,
+kinds and locks by their stat data. An edited comment costs a parse and nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlbuild import __version__
+from mlbuild.pipeline import packed
+from mlbuild.pipeline.root import project_root
+from mlbuild.records import Json, ResolvedPipeline
+from mlbuild.store import knowledge
+from mlbuild.store.digests import Sig, sig_of
+
+_FORMAT = 1
+_CLOCK_TICK_NS = 20_000_000  # what file systems' clocks lag behind at most
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which pipeline was asked for."""
+
+    file: Path
+    root: Path
+    profiles: tuple[str, ...]
+    sets: tuple[str, ...]
+
+    @property
+    def place(self) -> Path:
+        """Where it is kept."""
+        name = marshal.dumps(self.facts, 2)
+        folder = self.root / ".mlbuild" / "resolved"
+        return folder / hashlib.md5(name, usedforsecurity=False).hexdigest()[:16]
+
+    @property
+    def facts(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """The same for a checkout that was moved."""
+        return (_shown(self.file.absolute(), self.root), self.profiles, self.sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline and what is known of how it came to be."""
+
+    call: Call
+    resolved: ResolvedPipeline
+    began_ns: int
+    identity: str | None = None  # equal ones resolve, and make keys, equally; None: not kept
+    sources: tuple[Path, ...] = ()  # what was read besides the pipeline file
+    code: Mapping[str, dict[str, Json]] = field(default_factory=dict)  # kind -> parts of keys
+
+
+def load(file: Path, profiles: Sequence[str] = (), sets: Sequence[str] = ()) -> Loaded | None:
+    """The pipeline as it was kept; None where there is nothing that still holds."""
+    began = time.time_ns()
+    call = Call(file, project_root(file), tuple(profiles), tuple(sets))
+    found = knowledge.recall(call.place)
+    try:
+        if found is None or found[:3] != (_FORMAT, __version__, call.facts):
+            return None
+        _, _, _, text, identity, sources, code, row = found
+        if text != _text_digest(file) or any(_sig(call.root / p) != sig for p, sig in sources):
+            return None
+        resolved = packed.unpack(row, file, call.root)
+    except (ValueError, TypeError, OSError, LookupError):
+        return None
+    paths = tuple(call.root / path for path, _ in sources)
+    return Loaded(call, resolved, began, identity, paths, code)
+
+
+def keep(
+    loaded: Loaded,
+    sources: Sequence[Path],
+    code: Mapping[str, dict[str, Json]],
+    toolchains: Mapping[str, str],
+) -> Loaded:
+    """Keeps a pipeline that was read from YAML, unless something was edited meanwhile.
+
+    Args:
+        loaded: what was read.
+        sources: all files and folders that resolving it read, the pipeline file not among them.
+        code: the parts of keys that come from each kind in use.
+        toolchains: the digest of each toolchain in use.
+
+    Returns:
+        The same with its identity.
+    """
+    call = loaded.call
+    try:
+        text = _text_digest(call.file)
+    except OSError:
+        return loaded
+    sigs = [(path, _sig(path)) for path in sources]
+    for changed in (_sig(call.file), *(sig for _, sig in sigs)):
+        if changed and changed[2] >= loaded.began_ns - _CLOCK_TICK_NS:
+            return loaded
+    row = packed.pack(loaded.resolved)
+    facts = (__version__, packed.without_places(row), code, toolchains)
+    identity = hashlib.md5(marshal.dumps(facts, 2), usedforsecurity=False).hexdigest()
+    rows = [(_shown(path, call.root), sig) for path, sig in sigs]
+    knowledge.keep(
+        call.place, (_FORMAT, __version__, call.facts, text, identity, rows, dict(code), row)
+    )
+    return Loaded(call, loaded.resolved, loaded.began_ns, identity, tuple(sources), code)
+
+
+def _text_digest(file: Path) -> str:
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def _sig(path: Path) -> Sig | None:
+    try:
+        return sig_of(path.stat())
+    except OSError:
+        return None
+
+
+def _shown(path: Path, root: Path) -> str:
+    base = f"{root}/"
+    return str(path).removeprefix(base)

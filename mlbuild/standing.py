@@ -1,0 +1,187 @@
+"""Which stages stand as they are: what the last build left, held against the disk.
+
+A stage whose inputs and outputs have the stat data that belonged to its last decision, in a
+pipeline that resolves as it did, need not be planned again. Only what changed is, and what waits
+for it; so a changed leaf costs little more than the look at all files that finds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlbuild import __version__
+from mlbuild.graph import Graph
+from mlbuild.records import (
+    DatasetRef,
+    Outcome,
+    PathRef,
+    ResolvedPipeline,
+    Stage,
+    StageResult,
+)
+from mlbuild.store import knowledge
+from mlbuild.store.digests import Sig, sig_of
+from mlbuild.store.project import Store
+
+_FORMAT = 1
+_STANDS = frozenset({Outcome.RAN, Outcome.REUSED, Outcome.RESTORED})
+Row = tuple[str, Mapping[str, int]]  # key, size of each output
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the last build of a pipeline left, and still is as it was."""
+
+    rows: Mapping[str, Row]  # by stage
+    seen: Mapping[str, Sig | None]  # absolute path -> stat data
+    _declared: _Declared
+
+    def without(self, stages: Collection[str]) -> Standing:
+        """What stands of all others: whatever these declare will be looked at anew."""
+        rows = {name: row for name, row in self.rows.items() if name not in stages}
+        return Standing(rows, self._declared.without(self.seen, stages), self._declared)
+
+    def result(self, stage: Stage) -> StageResult:
+        """What a run tells of a stage that stands."""
+        key, sizes = self.rows[stage.name]
+        outputs = {out.name: out.path for out in stage.outputs}
+        return StageResult(stage.name, Outcome.REUSED, (), key, outputs=outputs, sizes=sizes)
+
+
+def moved(standing: Standing, graph: Graph) -> set[str]:
+    """The stages that must be planned: what does not stand, and all that waits for it."""
+    fallen = {name for name in graph.order if name not in standing.rows}
+    return fallen | graph.descendants(fallen)
+
+
+def recall(store: Store, pipeline: ResolvedPipeline, identity: str | None) -> Standing | None:
+    """What stands; None where that is not known, or where more changed than a stage's files.
+
+    Call it under the pipeline's lock.
+    """
+    if identity is None:
+        return None
+    found = knowledge.recall(_place(store))
+    if found is None or found[:4] != (_FORMAT, __version__, identity, store.state()):
+        return None
+    try:
+        _, _, _, _, rows, paths, fields = found
+        seen, changed = _compared(store.root, paths, fields)
+    except (ValueError, TypeError):
+        return None
+    declared = _Declared(pipeline, store.root)
+    hit: set[str] = set()
+    for path in changed:
+        stages = declared.by(path)
+        if not stages:
+            return None  # a `.dvc` file or the like: it may concern any stage
+        hit |= stages
+    left = {name: row for name, row in rows.items() if name not in hit}
+    return Standing(left, seen, declared)
+
+
+def keep(
+    store: Store,
+    identity: str | None,
+    results: Iterable[StageResult],
+    before: Standing | None,
+    seen: Mapping[str, Sig | None],
+) -> None:
+    """Keeps what stands now; the last thing that a build does.
+
+    Args:
+        store: of the pipeline, committed.
+        identity: of the resolved pipeline.
+        results: of the stages that were decided in this build.
+        before: what stood all the while.
+        seen: the stat data that belong to what was decided.
+    """
+    if identity is None:
+        return
+    rows = dict(before.rows) if before else {}
+    for result in results:
+        if result.outcome in _STANDS and result.key and all(g.ok for g in result.gates):
+            rows[result.stage] = (result.key, dict(result.sizes))
+        else:
+            rows.pop(result.stage, None)
+    base = f"{store.root}/"
+    paths = [path.removeprefix(base) for path in seen]
+    fields = [f for sig in seen.values() for f in (sig or (-1, -1, -1, -1))]
+    facts = (_FORMAT, __version__, identity, store.state(), rows, paths, fields)
+    knowledge.keep(_place(store), facts)
+
+
+def _place(store: Store) -> Path:
+    return store.state_dir / "standing" / store.name
+
+
+def _compared(
+    root: Path, paths: list[str], fields: list[int]
+) -> tuple[dict[str, Sig | None], list[str]]:
+    """The stat data that still hold, by absolute path, and the paths of those that do not."""
+    seen: dict[str, Sig | None] = {}
+    changed: list[str] = []
+    values, base, stat = iter(fields), f"{root}/", os.stat
+    rows: Iterator[Any] = zip(paths, values, values, values, values, strict=False)
+    for name, *kept in rows:
+        path = name if name[0] == "/" else base + name
+        try:
+            now: Sig | None = sig_of(stat(path))
+        except OSError:
+            now = None
+        then = None if kept[3] == -1 else tuple(kept)
+        if now == then:
+            seen[path] = now
+        else:
+            changed.append(path)
+    return seen, changed
+
+
+class _Declared:
+    """Which stages have to do with a path: they read it, or make it."""
+
+    def __init__(self, pipeline: ResolvedPipeline, root: Path) -> None:
+        self._root = str(root)
+        self._stages: dict[str, set[str]] = {}
+        outputs = {(s.name, o.name): o.path for s in pipeline.stages for o in s.outputs}
+        self._of_stage: dict[str, list[str]] = {}
+        for stage in pipeline.stages:
+            own = self._of_stage[stage.name] = [outputs[stage.name, o.name] for o in stage.outputs]
+            for item in stage.inputs:
+                for source in item.sources:
+                    if isinstance(source, PathRef):
+                        own.append(source.path)
+                    elif isinstance(source, DatasetRef):
+                        own.append(pipeline.datasets[source.name].location)
+                    else:
+                        own.append(outputs[source.stage, source.output])
+            for path in own:
+                self._stages.setdefault(self._absolute(path), set()).add(stage.name)
+
+    def by(self, path: str) -> set[str]:
+        """The stages that declare a path, or a folder above it."""
+        found: set[str] = set()
+        while path:
+            found |= self._stages.get(path, set())
+            path = path.rpartition("/")[0]
+        return found
+
+    def without(
+        self, seen: Mapping[str, Sig | None], stages: Collection[str]
+    ) -> dict[str, Sig | None]:
+        """What was seen of others: all that these stages declare will be looked at anew."""
+        own = {self._absolute(path) for name in stages for path in self._of_stage[name]}
+        folders = tuple(f"{path}/" for path in own if not os.path.isfile(path))  # noqa: PTH113
+        return {
+            path: sig
+            for path, sig in seen.items()
+            if path not in own and not (folders and path.startswith(folders))
+        }
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._root, path))  # noqa: PTH118 - hot
+

@@ -52,8 +52,8 @@ def _row(file: Path, root: Path, changed: set[Path], named: bool) -> Overview:
     state = pipeline.root / ".mlbuild"
     holder = running(state / "locks").get(slug(pipeline.name))
     last = last_build(state / "logs" / "mlbuild.log", pipeline.name, holder is not None)
-    pins = file.resolve().with_name(f"{file.stem}.lock.yaml")
-    return Overview(shown, pipeline.name, planned, last, holder, pins in changed)
+    pins = {file.resolve().with_name(f"{file.stem}.lock{end}") for end in (".json", ".yaml")}
+    return Overview(shown, pipeline.name, planned, last, holder, not pins.isdisjoint(changed))
 
 
 def _uncommitted(roots: Sequence[Path]) -> set[Path]:
@@ -63,7 +63,7 @@ def _uncommitted(roots: Sequence[Path]) -> set[Path]:
         top = git_top(root)
         if top is None:
             continue
-        patterns = ("dvc.yaml", "dvc.lock", ":(glob)**/*.lock.yaml")
+        patterns = ("dvc.yaml", "dvc.lock", "*.lock.yaml", "*.lock.json")
         try:
             told = git(
                 root, "status", "--porcelain", "-z", "-uall", "--no-renames", "--", *patterns

@@ -10,7 +10,7 @@ from mlbuild.build import Pipeline
 from mlbuild.errors import DataError, MlbuildError
 from mlbuild.pipeline.root import project_root
 
-_PINS = re.compile(r"^      ['\"]?(.+)\.lock\.yaml['\"]?:[ \t]*$", re.M)
+_PINS = re.compile(r"^      ['\"]?(.+)\.lock\.(?:json|yaml)['\"]?:[ \t]*$", re.M)
 _PATH = re.compile(r"^    - path: ['\"]?(.+?)['\"]?[ \t]*$", re.M)
 
 

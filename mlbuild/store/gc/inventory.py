@@ -19,6 +19,7 @@ from mlbuild.store.yaml12 import load
 
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{30}(?:\.dir)?")
+_PINS = re.compile(r"\.lock\.(?:json|yaml)$")  # it has had two names
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -143,7 +144,7 @@ def _owner(facts: Json) -> tuple[str, str]:
     try:
         ((pins, stages),) = facts["params"].items()
         ((_, facts),) = stages.items()
-        return pins.replace(".lock.json", ".yaml"), str(facts["stage"])
+        return _PINS.sub(".yaml", pins), str(facts["stage"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return "", str(facts.get("cmd") or "") if isinstance(facts, dict) else ""
 

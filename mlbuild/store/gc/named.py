@@ -12,7 +12,7 @@ _MD5 = re.compile(r"md5:[ \t]*['\"]?([0-9a-f]{32}(?:\.dir)?)\b")
 # The items of `outs`, whose own indentation YAML leaves free.
 _LOCK_OUTS = re.compile(r"^    outs:[ \t]*\n((?:    -.*\n|     .*\n|[ \t]*\n)*)", re.M)
 _FILE_OUTS = re.compile(r"^outs:[ \t]*\n((?:-.*\n| .*\n|[ \t]*\n)*)", re.M)
-_SAYS_OUTS = re.compile(r"^ *['\"]?outs\b", re.M)
+_SAYS_OUTS = re.compile(r"\bouts['\"]?[ \t]*:")
 
 
 def is_ledger(name: str) -> bool:

@@ -56,6 +56,7 @@ class RunOptions:
     record: bool = True
     locked: bool = False
     offline: bool = False
+    strace: bool = False  # watch what every process of a stage reads, not only those in Python
     # For the no-op path: the command line, where it was given, and what it prints if repeated.
     arguments: tuple[str, ...] = ()
     caller: Path = field(default_factory=Path.cwd)
@@ -296,7 +297,9 @@ class Pipeline:
     def _tasks(self, shelf: Shelf, options: RunOptions, progress: Progress) -> TaskMaker:
         toolchains = self.toolchains(options.offline)
         state_dir = self.store.state_dir
-        return TaskMaker(self.resolved, shelf, self.kinds, toolchains, state_dir, progress)
+        return TaskMaker(
+            self.resolved, shelf, self.kinds, toolchains, state_dir, progress, options.strace
+        )
 
     def _record(
         self,

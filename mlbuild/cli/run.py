@@ -38,6 +38,7 @@ from mlbuild.report.text import Text, plain_console
 @click.option("--locked", is_flag=True, help="Never run a stage: exit 4 and list what would run.")
 @click.option("--offline", is_flag=True, help="Use no network.")
 @click.option("--executor", type=click.Choice(["local"]), default="local", help="Where to run.")
+@click.option("--strace", is_flag=True, help="See what all programs of stages read (Linux).")
 @click.option("--check-reproducible", metavar="STAGE", help="Run it twice and compare the bytes.")
 @options.JSON
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the summary.")
@@ -57,6 +58,7 @@ def command(
     locked: bool,
     offline: bool,
     executor: str,
+    strace: bool,
     check_reproducible: str | None,
     as_json: bool,
     quiet: bool,
@@ -78,6 +80,7 @@ def command(
         record=not no_record,
         locked=locked,
         offline=offline,
+        strace=strace,
         # The no-op path knows a build by the arguments that led to it.
         arguments=tuple(sys.argv[1:]),
         caller=Path.cwd(),

@@ -32,6 +32,8 @@ def stage_event(result: StageResult) -> dict[str, Any]:
         ]
     if result.notes:
         event["notes"] = list(result.notes)
+    if result.undeclared:
+        event["undeclared"] = list(result.undeclared)
     if result.failure:
         event["error"] = {"message": result.failure.message, "hint": result.failure.hint}
     if result.log:
@@ -65,6 +67,11 @@ def plan_events(planned: Iterable[Planned]) -> list[dict[str, Any]]:
             "decision": str(p.decision),
             "reasons": [str(r) for r in p.reasons],
             "key": p.key,
+            **(
+                {"undeclared": list(p.record.undeclared)}
+                if p.record and p.record.undeclared
+                else {}
+            ),
         }
         for p in planned
     ]

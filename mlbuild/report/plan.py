@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.markup import escape
 
+from mlbuild.execute import advice
 from mlbuild.plan import Planned
 from mlbuild.records import Decision, Json
 from mlbuild.report import words
@@ -36,6 +37,9 @@ def print_plan(console: Console, pipeline: str, planned: list[Planned]) -> None:
         for gate in item.gates:
             if not gate.ok:
                 console.print(f"    gate: {escape(gate.text)}", highlight=False, soft_wrap=True)
+        if item.record and item.record.undeclared:
+            said = f"    it {escape(advice.remark(item.record.undeclared))}"
+            console.print(said, style="yellow", highlight=False, soft_wrap=True)
     counted = [(d, sum(1 for p in planned if p.decision is d)) for d in Decision]
     shown = ", ".join(
         f"{n} to {d}" if d is not Decision.PENDING else f"{n} pending" for d, n in counted if n
@@ -48,6 +52,8 @@ def explanation(item: Planned) -> list[str]:
     lines = [f"{item.stage.name}: {item.decision}"]
     if item.reasons:
         lines[0] += f" ({words.reasons(item.reasons)})"
+    if item.record and item.record.undeclared:
+        lines.append(f"  it {advice.remark(item.record.undeclared)}; no change of that is noticed")
     if item.key is None:
         return [*lines, "  an input is not built yet; run the pipeline up to it to know more"]
     if item.previous is None:

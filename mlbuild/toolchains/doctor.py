@@ -63,10 +63,14 @@ def _engine() -> Finding:
 
 
 def _programs() -> list[Finding]:
-    return [
+    found = [
         _program("git", "missing", "install git with the system's package manager"),
         _program("bash", "note", "commands run with sh instead; install bash"),
     ]
+    if sys.platform == "linux":
+        hint = "only `mlbuild run --strace` needs it; install strace"
+        found.append(_program("strace", "note", hint))
+    return found
 
 
 def _program(name: str, without: str, hint: str) -> Finding:

@@ -6,12 +6,13 @@ rebuild is found where the decision is made, never reconstructed later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlbuild import fingerprint, gates
+from mlbuild.decisions import Decisions, Records
 from mlbuild.records import (
     Axes,
     DatasetRef,
@@ -105,7 +106,7 @@ class Planner:
         self._root = pipeline.root
         self.use_remote = use_remote
         self.lost: set[str] = set()  # keys whose objects the remote turned out not to have
-        self.decided = _Decided(self._as_it_stands)
+        self.decided: Decisions[Planned] = Decisions(self._as_it_stands)
 
     def trust(self, standing: Collection[str]) -> None:
         """Takes stages as they lie: nothing that they were decided from has changed."""
@@ -113,7 +114,7 @@ class Planner:
 
     def records(self, names: Sequence[str]) -> Mapping[str, StageRecord]:
         """What is known of stages that are in place; of those that stand, when it is asked for."""
-        return _Records(self.decided, names)
+        return Records(self.decided, names)
 
     def plan(self, names: Sequence[str]) -> list[Planned]:
         """Decides all stages; `names` must be in topological order."""
@@ -209,11 +210,11 @@ class Planner:
             return Planned(stage, Decision.RUN, reasons, key, parts, previous, inputs=inputs)
         place = self._memory.placement(stage, record)
         reasons = changed if not (previous and previous.key == key) else ()
-        reasons += (Reason.OUTPUT_MISSING,) if place.missing and not reasons else ()
-        reasons += (Reason.OUTPUT_MODIFIED,) if place.modified else ()
         in_place = place.in_place
-        # Its output was moved to where an earlier result of another stage lies.
-        reasons = reasons or (Reason.OUTPUT_MISSING,)
+        # An earlier result may lie at its place: of another stage, where an output was moved.
+        missing = place.missing or not (in_place or place.modified)
+        reasons += (Reason.OUTPUT_MISSING,) if missing and not reasons else ()
+        reasons += (Reason.OUTPUT_MODIFIED,) if place.modified else ()
         decision = Decision.REUSE if in_place else Decision.RESTORE
         remote = decision is Decision.RESTORE and not self._memory.restorable(record)
         if remote and (not self.use_remote or key in self.lost):
@@ -295,46 +296,6 @@ class Planner:
         if stage.kind is not None:
             return parts | {"kind": stage.kind} | dict(self._facts.code(stage.kind))
         return parts | {"command": stage.command}
-
-
-class _Decided(dict[str, Planned]):
-    """Decisions by stage; those that stand come into it when somebody asks for them."""
-
-    def __init__(self, as_it_stands: Callable[[str], Planned]) -> None:
-        super().__init__()
-        self._as_it_stands = as_it_stands
-        self.standing: Collection[str] = ()
-
-    def __missing__(self, name: str) -> Planned:
-        if name not in self.standing:
-            raise KeyError(name)
-        self[name] = found = self._as_it_stands(name)
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self.standing
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
-
-
-class _Records(Mapping[str, StageRecord]):
-    """The records of stages that are in place."""
-
-    def __init__(self, decided: _Decided, names: Sequence[str]) -> None:
-        self._decided, self._names = decided, dict.fromkeys(names)
-
-    def __getitem__(self, name: str) -> StageRecord:
-        record = self._decided[name].record if name in self._names else None
-        if record is None:
-            raise KeyError(name)
-        return record
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._names if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 def stage_key(parts: Mapping[str, Json]) -> str:

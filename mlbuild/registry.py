@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 from mlbuild import stages
@@ -177,16 +177,33 @@ def _module(spec_file: Path, stages_root: Path) -> ModuleType:
     for depth in range(1, len(parts)):
         _package(stages_root.joinpath(*parts[:depth]), ".".join((package, *parts[:depth])))
     name = ".".join((package, *parts))
-    spec = importlib.util.spec_from_file_location(name, spec_file)
-    assert spec is not None and spec.loader is not None
+    loader = _FromSource(name, str(spec_file))
+    spec = importlib.util.spec_from_file_location(name, spec_file, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic looks annotations up there
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # for what it imports beside it
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise _spec_error(spec_file, error) from error
+    finally:
+        sys.dont_write_bytecode = kept
     return module
+
+
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Never takes the compiled form that lies beside a spec.
+
+    Python holds it to be that of the source where size and whole second of the last change agree:
+    an edit that keeps the size, made within a second, would build with the old spec.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compiles what the file says now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def _package(folder: Path, name: str | None = None) -> str:

@@ -208,6 +208,12 @@ def test_an_output_changed_by_hand_is_restored_and_named() -> None:
     assert decisions(world) == {"a": ("restore", ("output_modified",))}
 
 
+def test_an_output_whose_place_was_moved_to_another_result_is_missing_there() -> None:
+    world = World([make("a")]).build()
+    world.memory.places["a"] = Place(outdated=True)
+    assert decisions(world) == {"a": ("restore", ("output_missing",))}
+
+
 def test_a_missing_output_whose_objects_are_gone_runs() -> None:
     world = World([make("a")]).build()
     world.memory.places["a"], world.memory.objects = Place(missing=("out",)), False

@@ -11,7 +11,7 @@ from binascii import crc32
 
 from mlbuild import __version__
 
-_FORMAT = 1  # of the record that mlbuild.store.noop writes
+_FORMAT = 2  # of the record that mlbuild.store.noop writes
 _HEAD = 8
 
 
@@ -93,39 +93,55 @@ def _check(raw: bytes, root: str, called: tuple[list[str], str, bool]) -> str | 
         return None
     try:
         form, version, *rest = marshal.loads(data)
-        argv, where, tty, env, paths, fields, text = rest
+        argv, where, tty, env, groups, text = rest
     except (ValueError, EOFError, TypeError):
         return None
     if (form, version, (argv, where, tty), env) != (_FORMAT, __version__, called, environment()):
         return None
-    return text if _same(root, paths, fields) else None
+    return text if _same(root, groups) else None
 
 
-def _same(root: str, paths: list[str], fields: list[int]) -> bool:
-    stat, start = os.stat, os.open(".", os.O_RDONLY)
-    values = iter(fields)
+def _same(root: str, groups: list[tuple[str, str, bytes | list[int]]]) -> bool:
+    start, home = os.open(".", os.O_RDONLY), -1
     try:
         os.chdir(root)  # relative paths are shorter for the kernel, and survive a moved checkout
-        for path, size, mtime, ctime, inode in zip(
-            paths, values, values, values, values, strict=False
-        ):
-            try:
-                found = stat(path)
-            except OSError:
-                if inode == -1:
-                    continue
-                return False
-            if (
-                found.st_mtime_ns != mtime
-                or found.st_size != size
-                or found.st_ctime_ns != ctime
-                or found.st_ino != inode
-            ):
+        home = os.open(".", os.O_RDONLY)
+        for folder, names, fields in groups:
+            if folder:
+                os.fchdir(home)
+                os.chdir(folder)
+            values = memoryview(fields).cast("q") if isinstance(fields, bytes) else fields
+            if names and not _unchanged(names.split("\0"), values):
                 return False
         return True
+    except OSError:  # a folder is gone
+        return False
     finally:
         os.fchdir(start)
         os.close(start)
+        if home >= 0:
+            os.close(home)
+
+
+def _unchanged(names: list[str], values: "memoryview | list[int]") -> bool:
+    stat, numbers = os.stat, iter(values)
+    for name, size, mtime, ctime, inode in zip(
+        names, numbers, numbers, numbers, numbers, strict=False
+    ):
+        try:
+            found = stat(name)
+        except OSError:
+            if inode == -1:
+                continue
+            return False
+        if (
+            found.st_mtime_ns != mtime
+            or found.st_size != size
+            or found.st_ctime_ns != ctime
+            or found.st_ino != inode
+        ):
+            return False
+    return True
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from mlbuild import __version__
 from mlbuild.__main__ import environment, pack, record_name, signature
 from mlbuild.store.digests import Sig, wait_for_tick
 from mlbuild.store.files import write_atomic
+from mlbuild.store.grouping import grouped
 
 _MOST_RECORDS = 50
 
@@ -42,15 +43,13 @@ def write(
         False: something changed meanwhile, so nothing was recorded.
     """
     forget_one = root / ".mlbuild" / "noop"
-    base = str(root) + "/"
     with contextlib.suppress(ValueError):
         where = cwd.resolve().relative_to(root).as_posix()
         wait_for_tick(seen.values())
         if any(signature(path) != sig for path, sig in seen.items()):
             return False
-        paths = [p.removeprefix(base) for p in seen]
-        fields = [f for sig in seen.values() for f in (sig or (-1, -1, -1, -1))]
-        facts = (__version__, list(argv), where, tty, environment(), paths, fields, text)
+        groups = grouped(seen, str(root))
+        facts = (__version__, list(argv), where, tty, environment(), groups, text)
         name = record_name(list(argv), where, tty)
         with contextlib.suppress(OSError):
             _limit(forget_one)

@@ -68,7 +68,8 @@ def test_push_and_pull_carry_everything(project, tmp_path):
     assert store.candidates(second, records[second.name].key) == records[second.name]
     assert store.placement(first, records["a"]).missing == ("o", "plots")
     assert not store.restorable(records["a"])
-    assert store.fetch(records.values()) == {r.key for r in records.values()}
+    assert not store.team.fetch(records.values()).missing
+    assert all(map(store.restorable, records.values()))
     for stage in mate.stages:
         assert store.restore(stage, records[stage.name]) == []
     store.commit(mate.pipeline, records, {})
@@ -95,10 +96,10 @@ def test_the_run_cache_travels_with_dvc(project, tmp_path):
     store = mate.store()
     stage = mate.stages[0]
     assert store.candidates(stage, old["a"].key) is None
-    assert store.lookup([old["a"].key, "unknown"]) == {old["a"].key}
+    assert store.team.lookup([old["a"].key, "unknown"]).keys == {old["a"].key}
     found = store.candidates(stage, old["a"].key)
     assert found == old["a"]
-    assert store.fetch([found]) == {found.key}
+    assert not store.team.fetch([found]).missing
     store.restore(stage, found)
     assert mate.text("out/a") == "a old"
 
@@ -106,8 +107,9 @@ def test_the_run_cache_travels_with_dvc(project, tmp_path):
 def test_no_remote_is_no_error(project):
     records = project.build()
     subprocess.run(["rm", "-rf", str(project.root / ".dvc/cache")], check=True)
-    assert project.store().fetch(records.values()) == set()
-    assert project.store().lookup(["k"]) == set()
+    wanted = {out.md5 for record in records.values() for out in record.outputs.values()}
+    assert project.store().team.fetch(records.values()).missing == wanted
+    assert project.store().team.lookup(["k"]).keys == set()
 
 
 def test_an_unreachable_remote_is_an_error(project):
@@ -118,10 +120,10 @@ def test_an_unreachable_remote_is_an_error(project):
     from mlbuild.errors import DataError
 
     with pytest.raises(DataError) as caught:
-        project.store().fetch(records.values())
-    assert caught.value.render().startswith("the DVC remote cannot be used: ")
+        project.store().team.fetch(records.values())
+    assert caught.value.render().startswith("the DVC remote 'r' cannot be used: ")
     assert caught.value.render().endswith(
-        "\n  hint: check `dvc remote list`, or build without it: --offline"
+        "\n  hint: check `dvc remote list` and its credentials, or build without it: --offline"
     )
 
 

@@ -107,6 +107,7 @@ class RunCache:
 
     def _load(self, file: Path, key: str) -> StageRecord | None:
         if file.name.startswith("."):
+            sweep(file.parent)  # what a killed process left half-written
             return None
         try:
             found = record_of(json.loads(file.read_bytes()))

@@ -232,7 +232,7 @@ class Store:
             self.digests = Digests(self.state_dir, self.root)
         self.cache.sweep()
         beside = [f.parent for f in self.ledger.all_files()] if self.ledger else []
-        sweep(*self.state_dir.iterdir(), *beside)
+        sweep(self.state_dir, *self.state_dir.iterdir(), *beside)
         return hit
 
     def close(self) -> None:

@@ -136,10 +136,9 @@ def _handlers(
 
     def listed(args: "tuple[Any, ...]") -> None:
         code = sys._getframe(2).f_code  # of who asked; 1 is the hook
-        if _looks_up(code.co_filename, code.co_name):
-            return
-        path = "." if args[0] is None else args[0]
-        add(LISTED, os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path)
+        # None stands for the current folder, and also for one that was opened before.
+        if args[0] is not None and not _looks_up(code.co_filename, code.co_name):
+            add(LISTED, args[0])
 
     def imported(args: "tuple[Any, ...]") -> None:
         if args[1] is not None:  # a compiled extension; all others are opened

@@ -133,7 +133,7 @@ def _still_useful(entry: Entry, cache: Cache, kept: set[str]) -> bool:
     return bool(entry.digests) and entry.readable and cache.expand(entry.digests) <= kept
 
 
-def _keep(found: Survey, needs: Iterable[Need]) -> set[str]:
+def _keep(found: Survey, needs: Sequence[Need]) -> set[str]:
     """Fills in who keeps what; returns the objects that stay."""
     objects = found.cache.objects
     same: dict[frozenset[str], list[Need]] = {}
@@ -144,15 +144,17 @@ def _keep(found: Survey, needs: Iterable[Need]) -> set[str]:
     for digests, names in held.items():
         named = sum(need.kind not in _UNNAMED for need in same[digests])
         holders.update(dict.fromkeys(names, named))
-    for digests, names in held.items():
-        for need in same[digests]:
-            alone = 0 if need.kind in _UNNAMED else 1
-            only = [md5 for md5 in names if holders[md5] == alone]
-            row = (len(names), _size(objects, names), len(only), _size(objects, only))
-            found.kept.append(Kept(need.kind, need.name, *row))
+    found.kept = [_row(need, held[need.digests], holders, objects) for need in needs]
     found.kept_objects = len(holders)
     found.kept_size = _size(objects, holders)
     return set(holders)
+
+
+def _row(need: Need, names: set[str], holders: Counter[str], objects: dict[str, Object]) -> Kept:
+    alone = 0 if need.kind in _UNNAMED else 1
+    only = [md5 for md5 in names if holders[md5] == alone]
+    sizes = (_size(objects, names), _size(objects, only))
+    return Kept(need.kind, need.name, len(names), sizes[0], len(only), sizes[1])
 
 
 def _size(objects: dict[str, Object], names: Iterable[str]) -> int:

@@ -5,6 +5,7 @@ On a terminal, running stages have a progress bar and reasons are grey; elsewher
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Sequence
 
@@ -48,18 +49,7 @@ class Text:
         self._many = len(stages) > _MANY and self._level < 1
         if self._level >= 0 and todo:
             self._print(f"{escape(pipeline)}: {len(stages)} stages, {todo} to run or to decide")
-        if self._progress:  # a build of two parts: --check-reproducible
-            self._progress.stop()
-        if self._console.is_terminal and self._level >= 0:
-            self._progress = Progress(
-                TextColumn("  {task.fields[stage]}", style="bold"),
-                BarColumn(bar_width=24),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}", style="dim"),
-                console=self._console,
-                transient=True,
-            )
-            self._progress.start()
+        self._show_bars()
 
     def started(self, stage: str) -> None:
         """A stage's process was started."""
@@ -71,6 +61,8 @@ class Text:
 
     def advanced(self, stage: str, done: float, total: float | None, text: str) -> None:
         """A bar on a terminal, now and then a line elsewhere."""
+        if self._progress is None:
+            self._show_bars()  # planning reads data, before there is a word on the build
         if self._progress:
             if stage not in self._bars:  # the engine itself: toolchains, datasets
                 self._bars[stage] = self._progress.add_task("", total=None, stage=escape(stage))
@@ -141,6 +133,23 @@ class Text:
         if not (took or why):
             return f"  {name}  [{colour}]{outcome}[/{colour}]"
         return f"  {name}  [{colour}]{outcome:11}[/{colour}] {took:>10}{why}"
+
+    def _show_bars(self) -> None:
+        """Makes room for bars on a terminal; those of an earlier part of the build are gone."""
+        if self._progress:
+            self._progress.stop()
+        self._bars.clear()
+        if self._console.is_terminal and self._level >= 0:
+            self._progress = Progress(
+                TextColumn("  {task.fields[stage]}", style="bold"),
+                BarColumn(bar_width=24),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}", style="dim"),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.start()
+            atexit.register(self._progress.stop)  # an error may end us: the cursor comes back
 
     def _drop(self, stage: str) -> None:
         if self._progress and stage in self._bars:

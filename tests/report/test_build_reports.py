@@ -194,6 +194,16 @@ def test_sizes_are_decimal(value: int, text: str) -> None:
     assert words.size(value) == text
 
 
+def test_reading_data_is_shown_on_a_terminal_before_the_plan_stands() -> None:
+    out = io.StringIO()
+    text = Text(Console(file=out, force_terminal=True, width=100))
+    text.advanced("", 1e9, 5e9, "reading data/big: 1.0 GB of 5.0 GB")
+    text.began("p", [Stage("a", "a")], 1)
+    text.advanced("", 2e9, 5e9, "storing")
+    text.finished(result(RAN))
+    assert "reading data/big: 1.0 GB of 5.0 GB" in out.getvalue()
+
+
 def test_making_a_toolchain_is_shown_on_a_terminal_too() -> None:
     out = io.StringIO()
     text = Text(Console(file=out, force_terminal=True, width=100))

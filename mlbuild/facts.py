@@ -21,15 +21,21 @@ _FROZEN_VERSION = 1
 def code_parts(kinds: registry.Registry, name: str) -> dict[str, Json]:
     """The parts of a stage key that come from the kind itself."""
     loaded = kinds.get(name)
-    # Named relative to the stages folder, so that neither a checkout's place nor a wheel matters.
-    files = {_code_name(loaded, path): path for path in registry.code_files(loaded)}
     parts: dict[str, Json] = {
-        "code": fingerprint.code_digest(files),
+        "code": fingerprint.digest("code", code_listing(kinds, name)),
         "key_version": loaded.kind.key_version,
     }
     if not loaded.kind.portable:
         parts["platform"] = f"{platform.system()}-{platform.machine()}".lower()
     return parts
+
+
+def code_listing(kinds: registry.Registry, name: str) -> dict[str, str]:
+    """The files that a kind's code consists of: name -> MD5."""
+    loaded = kinds.get(name)
+    # Named relative to the stages folder, so that neither a checkout's place nor a wheel matters.
+    files = {_code_name(loaded, path): path for path in registry.code_files(loaded)}
+    return fingerprint.code_listing(files)
 
 
 def _code_name(loaded: registry.LoadedKind, path: Path) -> str:

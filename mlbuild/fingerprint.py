@@ -80,15 +80,19 @@ def listing_md5(entries: Iterable[tuple[str, str]]) -> tuple[str, bytes]:
     return hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir", data
 
 
-def code_digest(files: Mapping[str, Path]) -> str:
-    """SHA-256 of source files by their names and bytes.
+def code_listing(files: Mapping[str, Path]) -> dict[str, str]:
+    """Name -> MD5 of source files.
 
     Args:
         files: relative name -> where the file lies. Caches of Python and leftovers of editors
             are not code and do not count.
     """
-    counted = {name: file_md5(path) for name, path in files.items() if is_code(name)}
-    return digest("code", counted)
+    return {name: file_md5(path) for name, path in files.items() if is_code(name)}
+
+
+def code_digest(files: Mapping[str, Path]) -> str:
+    """SHA-256 of source files by their names and bytes; ``files`` as for ``code_listing``."""
+    return digest("code", code_listing(files))
 
 
 def is_code(name: str) -> bool:

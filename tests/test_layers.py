@@ -24,6 +24,7 @@ RANKS = {
     "gates": 4,
     "facts": 4,
     "plan": 4,
+    "meaning": 5,
     "execute": 5,
     "sharing": 5,
     "report": 6,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mlbuild import coreml
+from mlbuild import coreml, meaning
 from mlbuild.execute import strace
 from mlbuild.execute.reads import notes_file
 from mlbuild.execute.tasks import Interpreter, Places, Program, command_task, job_task
@@ -27,6 +27,7 @@ from mlbuild.records import (
     Task,
 )
 from mlbuild.registry import Registry
+from mlbuild.store.project import Store
 from mlbuild.store.publish import Scratch, slug
 from mlbuild.toolchains import Toolchains
 
@@ -110,6 +111,10 @@ class TaskMaker:
             coreml=_COREML if loaded.kind.uses_coreml else None,
             fresh=loaded.kind.fresh,
         )
+
+    def keep_meaning(self, planned: Planned, store: Store) -> None:
+        """Notes what the digests in a stage's key stand for, so that `explain` can tell."""
+        meaning.keep(planned, store, self._kinds, self._toolchains, self._path)
 
     def log_of(self, stage: str) -> Path:
         """Where a stage's log lies."""

@@ -89,6 +89,7 @@ class BuildSteps:
             return self._judged(planned, planned.record, planned.gates, Outcome.REUSED, 0.0)
         try:
             kept = self._restore(planned, planned.record)
+            self._tasks.keep_meaning(planned, self._store)
             results = self._evaluate(stage)
         except ObjectMissingError as error:
             self._listener.warned(f"{stage.name}: {error}; it runs again")
@@ -161,6 +162,7 @@ class BuildSteps:
         record = StageRecord(planned.key or "", planned.parts, published.outputs, undeclared)
         self._store.record(planned.stage, record)
         self._made.add(planned.key)
+        self._tasks.keep_meaning(planned, self._store)
         return record, self._kept_notes(published.kept)
 
     def _objection(

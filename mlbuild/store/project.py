@@ -20,6 +20,7 @@ from mlbuild.store.facts import Placement, Published
 from mlbuild.store.files import explained, sweep, write_atomic
 from mlbuild.store.init import cache_settings, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
+from mlbuild.store.listings import Listings
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
 from mlbuild.store.publish import Publisher, Scratch, slug
 from mlbuild.store.record import BuildRecord, Entry
@@ -323,6 +324,11 @@ class Store:
                 self._cache = Objects(self.state_dir / "cache")
             self._cache.twins = self.digests.twins
         return self._cache
+
+    @property
+    def listings(self) -> Listings:
+        """What the digests of folders, code and toolchains stood for."""
+        return Listings(self.state_dir)
 
     @property
     def runs(self) -> RunCache:

@@ -45,6 +45,14 @@ class RunCache:
             return []
         return [record for name in names if (record := self._load(name, key)) is not None]
 
+    def last_use(self, key: str) -> tuple[str, float] | None:
+        """Which stage had a key last, and when it was built or restored (seconds since 1970)."""
+        if not self.find(key):  # damaged entries are gone after this
+            return None
+        file = max(self._place(key).iterdir(), key=lambda p: p.stat().st_mtime)
+        found = record_of(json.loads(file.read_bytes()))
+        return (found[0], file.stat().st_mtime) if found else None
+
     def add(self, key: str, entry: Json) -> None:
         """Keeps a result; its objects must be in the cache already."""
         file = self._place(key) / value_name(entry)

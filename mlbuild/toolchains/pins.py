@@ -59,10 +59,14 @@ class Lock:
         return tuple((p.name, p.version) for p in self.requirements)
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """What the digest is made of: NAME==VERSION, Python first."""
+        return f"python=={self.python}", *sorted(p.identity() for p in self.requirements)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the Python minor and each pin; equal lists in any order are equal."""
-        lines = [f"python=={self.python}", *sorted(p.identity() for p in self.requirements)]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
 
 
 def builtin_names() -> tuple[str, ...]:

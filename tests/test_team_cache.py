@@ -191,9 +191,9 @@ def test_a_remote_that_is_not_there_is_told_once_and_the_build_goes_on(team: Tea
     config(team.owner, folder_remote(team.folder / "not/mounted"))
     done = team.mlbuild("run", FILE)
     assert done.code == 0
-    place = team.folder / "not/mounted"
     warning = (
-        f"warning: the DVC remote 'r' cannot be used: {place} is not there\n"
+        f"warning: the DVC remote 'r' cannot be used: {team.folder / 'not'} is not there: mount "
+        "it, or make it if it is new\n"
         "  hint: check `dvc remote list` and its credentials, or build without it: --offline\n"
         "  the team's cache is not asked in this build\n"
     )

@@ -11,7 +11,7 @@ from mlbuild import exchange
 from mlbuild.cli import options
 from mlbuild.cli.pipelines import is_file
 from mlbuild.cli.progress import told_on
-from mlbuild.cli.push import loaded
+from mlbuild.cli.push import counted, loaded
 from mlbuild.errors import EXIT_DATA, UsageError
 from mlbuild.exchange import Pulled
 from mlbuild.report import words
@@ -76,9 +76,10 @@ def pull_event(pipeline: str, done: Pulled) -> dict[str, Any]:
 
 def pull_lines(pipeline: str, done: Pulled) -> list[str]:
     """The same for people."""
-    placed = f"{len(done.restored)} stages and {len(done.datasets)} datasets put into place"
+    placed = counted(len(done.restored), "stage")
+    placed += f" and {counted(len(done.datasets), 'dataset')} put into place"
     lines = [
-        f"{pipeline}: fetched {done.objects} objects ({words.size(done.size)}) "
+        f"{pipeline}: fetched {counted(done.objects, 'object')} ({words.size(done.size)}) "
         f"from '{done.remote}'; {placed}"
     ]
     lines += [

@@ -98,13 +98,21 @@ def push_event(pipeline: str, done: Pushed) -> dict[str, Any]:
 
 def push_lines(pipeline: str, done: Pushed) -> list[str]:
     """The same for people."""
-    sent = f"{done.objects} objects ({words.size(done.size)}) and {done.entries} results"
-    text = f"{pipeline}: sent {sent} to '{done.remote}'; {done.present} objects were there"
+    sent = f"{counted(done.objects, 'object')} ({words.size(done.size)})"
+    sent += f" and {counted(done.entries, 'result')}"
+    there = "was" if done.present == 1 else "were"
+    text = f"{pipeline}: sent {sent} to '{done.remote}'; "
+    text += f"{counted(done.present, 'object')} {there} there"
     if done.repaired:
-        text += f"; {done.repaired} of those sent replaced corrupt ones"
+        text += f"; {counted(done.repaired, 'corrupt one')} replaced"
     lines = [text]
     for label in done.missing[:_SHOWN]:
         lines.append(f"  {label}: neither here nor there; `mlbuild run` makes it again")
     if len(done.missing) > _SHOWN:
         lines.append(f"  and {len(done.missing) - _SHOWN} more")
     return lines
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -66,9 +66,12 @@ class Folder:
 
     def size(self, path: str) -> int | None:
         """Bytes of a file; None where there is none."""
-        with self._explained(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return (self._top / path).stat().st_size
-        return None
+        with self._explained():
+            try:
+                return (self._top / path).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                self._mounted()
+                return None
 
     def names(self, folder: str) -> list[str]:
         """The files of one folder."""
@@ -76,8 +79,7 @@ class Folder:
             try:
                 return os.listdir(self._top / folder)  # noqa: PTH208 - names only
             except (FileNotFoundError, NotADirectoryError):
-                if not self._top.parent.is_dir():  # a remote nobody pushed to yet is no error
-                    raise unusable(self.name, f"{self._top} is not there") from None
+                self._mounted()
                 return []
 
     def download(self, path: str, to: Path) -> None:
@@ -86,11 +88,13 @@ class Folder:
             try:
                 clone(str(self._top / path), str(to))
             except FileNotFoundError as error:
+                self._mounted()
                 raise AbsentError(f"{self._top / path} is not there") from error
 
     def upload(self, source: Path, path: str) -> None:
         """Replaces a file there; a reader sees the old one or the new one."""
         with self._explained():
+            self._mounted()
             target = self._top / path
             temporary = self._temporary()
             try:
@@ -103,6 +107,12 @@ class Folder:
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def _mounted(self) -> None:
+        """A remote nobody has pushed to yet is no error; one whose disk is not there is."""
+        if not self._top.parent.is_dir():
+            where = self._top.parent
+            raise unusable(self.name, f"{where} is not there: mount it, or make it if it is new")
 
     def _temporary(self) -> Path:
         folder = self._top / ".mlbuild"  # beside what DVC lists

@@ -133,7 +133,7 @@ class Shelf:
                     dataset.place,
                     got=found.md5,
                     allowed=(str(known["md5"]),),
-                    hint=f"remove its entry from {self._pipeline.name}.lock.yaml to accept the new "
+                    hint=f"remove its entry from {self._pipeline.name}-lock.json to accept the new "
                     "content",
                 )
             )

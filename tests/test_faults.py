@@ -150,7 +150,7 @@ def undisturbed(project: Path, mlbuild: Run, monkeypatch: pytest.MonkeyPatch) ->
     """The ledger of a first and only build of the same sources, elsewhere."""
     other = project.parent / "undisturbed"
     shutil.copytree(project / "pipelines", other / "pipelines")
-    (other / "pipelines/p.lock.yaml").unlink()
+    (other / "pipelines/p-lock.json").unlink()
     shutil.copy(project / "src.txt", other)
     subprocess.run(["git", "init", "-q", "."], cwd=other, check=True)
     monkeypatch.chdir(other)
@@ -161,7 +161,7 @@ def undisturbed(project: Path, mlbuild: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def ledger(root: Path) -> dict[str, bytes]:
-    files = ("dvc.yaml", "dvc.lock", "pipelines/p.lock.yaml", "out/.gitignore")
+    files = ("dvc.yaml", "dvc.lock", "pipelines/p-lock.json", "out/.gitignore")
     return {name: (root / name).read_bytes() for name in files}
 
 
@@ -494,7 +494,7 @@ def test_conflict_markers_in_dvc_lock_cost_at_most_a_restore(project: Path, buil
     assert "up to date" in dvc("status")
 
 
-@pytest.mark.parametrize("file", ["dvc.lock", "pipelines/p.lock.yaml", "dvc.yaml"])
+@pytest.mark.parametrize("file", ["dvc.lock", "pipelines/p-lock.json", "dvc.yaml"])
 @pytest.mark.parametrize("damage", ["random", slow("truncated"), slow("empty")])
 def test_a_damaged_ledger_is_healed_or_named(
     project: Path, built: Run, file: str, damage: str
@@ -517,8 +517,8 @@ def test_a_damaged_ledger_is_healed_or_named(
 
 
 def test_a_lock_file_of_a_newer_mlbuild_is_refused_by_name(project: Path, built: Run) -> None:
-    pins = project / "pipelines/p.lock.yaml"
-    pins.write_text(pins.read_text().replace("version: 1", "version: 99", 1))
+    pins = project / "pipelines/p-lock.json"
+    pins.write_text(pins.read_text().replace('"version": 1', '"version": 99', 1))
     done = built()
     assert done.code == 4
     assert "was written by a newer mlbuild (format 99)" in done.err

@@ -23,7 +23,7 @@ from tests.conftest import ROOT, Done
 
 Run = Callable[..., Done]
 
-LEDGER = ("dvc.lock", "dvc.yaml", "pipelines/p.lock.yaml")
+LEDGER = ("dvc.lock", "dvc.yaml", "pipelines/p-lock.json")
 NAMES = "abcdef"
 
 
@@ -141,7 +141,7 @@ def test_branches_that_change_different_stages_merge_without_a_conflict(
 def blocks_in_conflict(file: Path) -> set[str]:
     found, name, inside = set(), "", False
     for line in file.read_text().splitlines():
-        name = match[1] if (match := re.match(r"^  (\S+):$", line)) else name
+        name = match[1] if (match := re.match(r'^  "?([^\s"]+)"?:( \{.*)?$', line)) else name
         inside = not line.startswith(">>>>>>>") if line[:7] in ("<<<<<<<", ">>>>>>>") else inside
         if inside:
             found.add(name)
@@ -154,7 +154,7 @@ def test_a_stage_changed_on_both_branches_is_a_conflict_in_its_own_block_alone(
 ) -> None:
     assert merge("changes-b", "changes-b-too") == 1
     assert blocks_in_conflict(project / "dvc.lock") == {"p-b"}
-    assert blocks_in_conflict(project / "pipelines/p.lock.yaml") == {"p-b"}
+    assert blocks_in_conflict(project / "pipelines/p-lock.json") == {"p-b"}
     git(project, "checkout", f"--{side}", "src/b")
     check_right(project, mlbuild)
 
@@ -181,7 +181,9 @@ def test_what_only_the_other_branch_built_is_found_in_the_conflict_itself(
 
 
 def block(text: str, name: str) -> str:
-    (found,) = re.findall(rf"(?:^|(?<=\n))  {name}:\n(?:    .*\n|  - .*\n)+", text)
+    yaml = rf"  {name}:\n(?:    .*\n|  - .*\n)+"
+    json = rf'  "{name}": \{{\n(?:   .*\n)+  \}},\n'
+    (found,) = re.findall(rf"(?:^|(?<=\n))(?:{yaml}|{json})", text)
     return str(found)
 
 
@@ -313,11 +315,11 @@ def test_frozen_datasets_of_both_branches_survive_a_conflict(
 ) -> None:
     from mlbuild.store.project import Store
 
-    (project / "pipelines/p.lock.yaml").write_text(
-        "# Written by mlbuild: commit it. What each stage was built from; DVC tracks it.\n"
-        "version: 1\n<<<<<<< HEAD\ndatasets:\n  mine:\n    md5: a\n  both:\n    md5: b\n"
-        "=======\ndatasets:\n  yours:\n    md5: c\n  both:\n    md5: d\n>>>>>>> x\n"
-        "stages:\n  p-a:\n    key: k\n"
+    (project / "pipelines/p-lock.json").write_text(
+        '{\n"version": 1,\n"datasets": {\n'
+        '<<<<<<< HEAD\n  "both": {\n   "md5": "b"\n  },\n  "mine": {\n   "md5": "a"\n  },\n'
+        '=======\n  "both": {\n   "md5": "d"\n  },\n  "yours": {\n   "md5": "c"\n  },\n'
+        '>>>>>>> x\n  "": {}\n},\n"stages": {\n  "": {}\n}\n}\n'
     )
     store = Store.open(project, "p", project / "pipelines/p.yaml")
     assert store.datasets_frozen() == {
@@ -355,7 +357,7 @@ def test_a_seal_survives_yaml_and_breaks_with_any_part_of_the_record(
 ) -> None:
     stage = Stage("a", "a", command="cp", outputs=(Output("o", "a.txt"), Output("p", "b.txt")))
     record = StageRecord("k" * 64, {"params": params}, {"o": one, "p": two})
-    found = load(entry("p-a", lock_entry(stage, record, {}, ("p.yaml", "p.lock.yaml"), "p-a")))
+    found = load(entry("p-a", lock_entry(stage, record, {}, ("p.yaml", "p-lock.json"), "p-a")))
     assert record_of(found["p-a"]) == ("a", record)
     first, second = found["p-a"]["outs"]
     first["md5"], second["md5"] = second["md5"], first["md5"]

@@ -63,7 +63,7 @@ def _uncommitted(roots: Sequence[Path]) -> set[Path]:
         top = git_top(root)
         if top is None:
             continue
-        patterns = ("dvc.yaml", "dvc.lock", "*.lock.yaml", "*.lock.json")
+        patterns = ("dvc.yaml", "dvc.lock", "*-lock.json")
         try:
             told = git(
                 root, "status", "--porcelain", "-z", "-uall", "--no-renames", "--", *patterns

@@ -112,7 +112,7 @@ def _yaml_hint(path: Path) -> str | None:
         files = [p.name for p in sorted(folder.iterdir())[:1000]]
     except OSError:
         return None
-    names = [n for n in files if n.endswith((".yaml", ".yml")) and not n.endswith(".lock.yaml")]
+    names = [n for n in files if n.endswith((".yaml", ".yml"))]
     return did_you_mean(path.name, names) or (
         f"there are {', '.join(names[:5])} in {folder}" if names else None
     )

@@ -1,4 +1,4 @@
-"""Writes the ledger after a build: NAME.lock.yaml, dvc.yaml, dvc.lock and `.gitignore`."""
+"""Writes the ledger after a build: NAME-lock.json, dvc.yaml, dvc.lock and `.gitignore`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from mlbuild.store.ledger import (
     lock_entry,
     mine,
     pin,
-    pins_text,
     read_lock,
-    read_pins,
 )
 from mlbuild.store.merging import settled
 from mlbuild.store.names import ledger_names
+from mlbuild.store.pins import Head, Variation, exchanged, pins_text, read_rows, row_text
 from mlbuild.store.sections import replaced
 from mlbuild.store.yaml12 import entry
 
@@ -39,6 +38,7 @@ class Build:
     deps: Callable[[Stage, StageRecord | None], Deps]
     changed: frozenset[str]  # recorded since the last commit
     identity: str | None = None  # of the resolved pipeline: equal ones have equal dvc.yaml stages
+    built: Variation | None = None  # with what --profile and --set; None: as the file says
 
 
 def commit(
@@ -51,16 +51,18 @@ def commit(
         build: what is true now.
         before: what the last commit returned; if the files are as it left them, only the entries
             of changed stages are looked at.
-        pins_only: write NAME.lock.yaml alone: DVC is recording this stage itself.
+        pins_only: write NAME-lock.json alone: DVC is recording this stage itself.
 
     Returns:
         Facts for the next commit's ``before``.
     """
     names, taken = _names(ledger, build, before)
-    untouched = before.get("files") == _state(ledger) and before.get("taken") == sorted(taken)
+    untouched = before.get("files") == stat_data(ledger) and before.get("taken") == sorted(taken)
     changed = build.changed if untouched else frozenset(build.records)
     same = untouched and build.identity is not None and before.get("identity") == build.identity
-    few = _few(build, changed) if same and dict(build.datasets) == before.get("datasets") else None
+    head = (dict(build.datasets), [list(part) for part in build.built or ()])
+    as_before = head == (before.get("datasets"), before.get("built"))
+    few = _few(build, changed) if same and as_before else None
     if few is None or not _exchange_pins(ledger, build, names, few):
         _write_pins(ledger, build, names, changed)
     if pins_only:
@@ -71,20 +73,20 @@ def commit(
     if few is None or not _exchange_lock(ledger, build, names, few):
         _write_lock(ledger, build, names, changed)
     ledger.reload()
-    facts = {"files": _state(ledger), "structure": structure, "taken": sorted(taken)}
-    return {**facts, "identity": build.identity}
+    facts = {"files": stat_data(ledger), "structure": structure, "taken": sorted(taken)}
+    return {**facts, "identity": build.identity, "built": head[1]}
 
 
 def is_current(ledger: Ledger, before: Mapping[str, Json]) -> bool:
     """Whether the files are as the last commit left them."""
-    return bool(before) and before.get("files") == _state(ledger)
+    return bool(before) and before.get("files") == stat_data(ledger)
 
 
 def _names(
     ledger: Ledger, build: Build, before: Mapping[str, Json]
 ) -> tuple[dict[str, str], set[str]]:
     stages = [stage.name for stage in build.stages]
-    if before.get("files") == _state(ledger):
+    if before.get("files") == stat_data(ledger):
         taken = set(before.get("taken", ()))
     else:
         found, _ = scan(settled(_text(ledger.yaml_file)), ledger.files[0])
@@ -96,15 +98,16 @@ def _names(
 def _write_pins(
     ledger: Ledger, build: Build, names: Mapping[str, str], changed: frozenset[str]
 ) -> None:
-    old = read_pins(ledger.pins_file).blocks
-    blocks = {}
+    old = read_rows(ledger.pins_file)
+    built = ledger.head().built if build.built is None else build.built
+    rows = {}
     for stage in build.stages:
         name, record = names[stage.name], build.records.get(stage.name)
         if record and (stage.name in changed or name not in old):
-            blocks[name] = entry(name, pin(stage, record))
+            rows[name] = row_text(pin(stage, record))
         elif name in old:
-            blocks[name] = old[name]
-    _write(ledger.pins_file, pins_text(build.datasets, blocks))
+            rows[name] = old[name]
+    _write(ledger.pins_file, pins_text(Head(dict(build.datasets), built), rows))
 
 
 _FEW = 64  # blocks; to exchange more, the file is better taken apart
@@ -120,8 +123,8 @@ def _few(build: Build, changed: frozenset[str]) -> list[Stage] | None:
 def _exchange_pins(
     ledger: Ledger, build: Build, names: Mapping[str, str], few: Sequence[Stage]
 ) -> bool:
-    rows = {names[s.name]: entry(names[s.name], pin(s, build.records[s.name])) for s in few}
-    return _exchange(ledger.pins_file, rows)
+    rows = {names[s.name]: row_text(pin(s, build.records[s.name])) for s in few}
+    return _exchange(ledger.pins_file, rows, exchanged)
 
 
 def _exchange_lock(
@@ -132,14 +135,18 @@ def _exchange_lock(
         name, record = names[stage.name], build.records[stage.name]
         value = lock_entry(stage, record, build.deps(stage, record), ledger.files, name)
         rows[name] = entry(name, value)
-    return _exchange(ledger.lock_file, rows)
+    return _exchange(ledger.lock_file, rows, replaced)
 
 
-def _exchange(file: Path, rows: Mapping[str, str]) -> bool:
+def _exchange(
+    file: Path,
+    rows: Mapping[str, str],
+    exchange: Callable[[str, Mapping[str, str]], str | None],
+) -> bool:
     """Exchanges blocks without looking at others; False: the file is to be taken apart."""
     if not rows:
         return file.exists()
-    text = replaced(_text(file), rows)
+    text = exchange(_text(file), rows)
     if text is not None:
         _write(file, text)
     return text is not None
@@ -203,7 +210,8 @@ def _text(file: Path) -> str:
             ) from error
 
 
-def _state(ledger: Ledger) -> list[list[int] | None]:
+def stat_data(ledger: Ledger) -> list[list[int] | None]:
+    """Of the ledger's files, in the order of ``Ledger.all_files``."""
     found: list[list[int] | None] = []
     for file in (ledger.pins_file, ledger.yaml_file, ledger.lock_file):
         try:

@@ -1,4 +1,4 @@
-"""The ledger of one pipeline: NAME.lock.yaml, its stages in dvc.yaml and dvc.lock.
+"""The ledger of one pipeline: NAME-lock.json, its stages in dvc.yaml and dvc.lock.
 
 What DVC tracks as a stage's parameter (its *pin*) holds everything that a StageRecord needs, and
 dvc.lock keeps a copy of it beside the digests of the outputs: one entry of dvc.lock is one record.
@@ -15,15 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from mlbuild.errors import LedgerError
 from mlbuild.records import Digest, Json, Stage, StageRecord
 from mlbuild.store.dvcyaml import command
 from mlbuild.store.names import long_name, plain_name
-from mlbuild.store.sections import Sections, has_conflict, head_of, sides, split
+from mlbuild.store.pins import SUFFIX, Head, read_head, read_text, spoiled
+from mlbuild.store.sections import Sections, split
 from mlbuild.store.yaml12 import load
 
-_PINS_VERSION = 1
-_PINS_HEAD = "# Written by mlbuild: commit it. What each stage was built from; DVC tracks it.\n"
 _LOCK_HEAD = "schema: '2.0'\n"
 _ITEM = re.compile(
     r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
@@ -35,7 +33,7 @@ Deps = Mapping[str, Digest]  # path relative to the root -> what it held
 
 
 def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
-    """What NAME.lock.yaml says of a stage."""
+    """What NAME-lock.json says of a stage."""
     paths = {out.name: out.path for out in stage.outputs}
     outputs = {name: digest for name, digest in record.outputs.items() if name in paths}
     whole = {
@@ -47,7 +45,7 @@ def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
     }
     if record.undeclared:
         whole["undeclared"] = list(record.undeclared)
-    # Through JSON: no tuples, and no two places that share one object, which YAML would link.
+    # Through JSON: no tuples, and no two places that share one object, which dvc.lock would link.
     return dict(json.loads(json.dumps(whole, sort_keys=True)))
 
 
@@ -103,7 +101,7 @@ class Ledger:
     def __init__(self, root: Path, pipeline: str, pipeline_file: Path) -> None:
         self.root = root
         self.pipeline = pipeline
-        self.pins_file = pipeline_file.with_name(f"{pipeline_file.stem}.lock.yaml")
+        self.pins_file = pipeline_file.with_name(f"{pipeline_file.stem}{SUFFIX}")
         self.files = (_inside(root, pipeline_file), _inside(root, self.pins_file))
         self.lock_file = root / "dvc.lock"
         self.yaml_file = root / "dvc.yaml"
@@ -161,35 +159,13 @@ class Ledger:
         """The files were written: read them again when they are asked for."""
         self._lock = self._text = self._by_key = None
 
-    def datasets(self) -> dict[str, Json]:
-        """The frozen datasets, by name."""
-        text = _read(self.pins_file)
-        if not text:
-            return {}
-        if not has_conflict(text):
-            return self._frozen(text)
-        ours, theirs = sides(text)
-        return {**self._frozen(theirs), **self._frozen(ours)}
-
-    def _frozen(self, text: str) -> dict[str, Json]:
-        try:
-            found = load(head_of(text)) or {}
-        except yaml.YAMLError as error:
-            raise _spoiled(self.pins_file, str(error)) from error
-        version = found.get("version") if isinstance(found, dict) else None
-        if isinstance(version, int) and version > _PINS_VERSION:
-            raise LedgerError(
-                f"{self.pins_file} was written by a newer mlbuild (format {version})",
-                hint=f"this one knows format {_PINS_VERSION}: upgrade mlbuild-pipelines",
-            )
-        if version != _PINS_VERSION:
-            raise _spoiled(self.pins_file, "it has no version")
-        datasets = found.get("datasets")
-        return datasets if isinstance(datasets, dict) else {}
+    def head(self) -> Head:
+        """The frozen datasets, and with what `--profile` and `--set` was built last."""
+        return read_head(self.pins_file)
 
     def _lock_text(self) -> str:
         if self._text is None:
-            self._text = _read(self.lock_file)
+            self._text = read_text(self.lock_file)
         return self._text
 
     def _parse(
@@ -204,7 +180,7 @@ class Ledger:
 
 def read_lock(file: Path) -> Sections:
     """dvc.lock in blocks; an empty one where there is none."""
-    return _lock_of(_read(file), file)
+    return _lock_of(read_text(file), file)
 
 
 def _lock_of(text: str, file: Path) -> Sections:
@@ -215,24 +191,8 @@ def _lock_of(text: str, file: Path) -> Sections:
     if found.broken and not head.strip():
         found.head = _LOCK_HEAD
     elif "schema:" not in head or "'2.0'" not in head:
-        raise _spoiled(file, "it does not say that its schema is '2.0'")
+        raise spoiled(file, "it does not say that its schema is '2.0'")
     return found
-
-
-def pins_text(datasets: Mapping[str, Json], blocks: Mapping[str, str]) -> str:
-    """NAME.lock.yaml; datasets first, so that they are read without parsing the stages."""
-    from mlbuild.store.yaml12 import entry
-
-    head = f"{_PINS_HEAD}version: {_PINS_VERSION}\n"
-    if datasets:
-        rows = (entry(name, datasets[name]) for name in sorted(datasets))
-        head += "datasets:\n" + "".join(rows)
-    return Sections(head=head, blocks=dict(sorted(blocks.items()))).text()
-
-
-def read_pins(file: Path) -> Sections:
-    """NAME.lock.yaml in blocks."""
-    return _with_ours(split(_read(file)))
 
 
 def _with_ours(found: Sections) -> Sections:
@@ -277,25 +237,6 @@ def _scalar(text: str) -> Json:
 def _digest(item: Json) -> Digest:
     return Digest(
         str(item["md5"]), item.get("size", 0), item.get("nfiles"), bool(item.get("isexec"))
-    )
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except FileNotFoundError:
-        return ""
-    except UnicodeDecodeError as error:
-        raise _spoiled(file, "it is not text") from error
-    except OSError as error:
-        raise LedgerError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _spoiled(file: Path, why: str) -> LedgerError:
-    return LedgerError(
-        f"{file} cannot be read: {why}",
-        hint=f"put the committed one back (git checkout -- '{file}') or delete it: "
-        "the next run writes it anew and restores what the cache still has",
     )
 
 

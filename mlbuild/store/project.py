@@ -22,6 +22,7 @@ from mlbuild.store.init import cache_settings, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
 from mlbuild.store.listings import Listings
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
+from mlbuild.store.pins import Variation
 from mlbuild.store.publish import Publisher, Scratch, slug
 from mlbuild.store.record import BuildRecord, Entry
 from mlbuild.store.runs import RunCache
@@ -53,7 +54,7 @@ class Store:
         Args:
             root: the project.
             pipeline: its name.
-            pipeline_file: where it is written; NAME.lock.yaml lies beside it.
+            pipeline_file: where it is written; NAME-lock.json lies beside it.
             ledger: False keeps everything in `.mlbuild/` (``ledger: none``).
         """
         return cls(root.resolve(), pipeline, pipeline_file.resolve(), ledger)
@@ -115,8 +116,8 @@ class Store:
         return self.cache.path(digest.md5)
 
     def datasets_frozen(self) -> dict[str, Json]:
-        """What NAME.lock.yaml says of datasets."""
-        return self.ledger.datasets() if self.ledger else dict(self._frozen())
+        """What NAME-lock.json says of datasets."""
+        return self.ledger.head().datasets if self.ledger else dict(self._frozen())
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -195,6 +196,7 @@ class Store:
         *,
         decided: Collection[str] | None = None,
         identity: str | None = None,
+        built: Variation | None = None,
         pins_only: bool = False,
         on_wait: OnWait | None = None,
     ) -> None:
@@ -206,7 +208,8 @@ class Store:
             datasets: what is frozen of them.
             decided: the stages whose records may differ from those that are known; None: all.
             identity: of the resolved pipeline; equal ones have equal stages in dvc.yaml.
-            pins_only: write NAME.lock.yaml alone (`--no-record`: DVC is recording by itself).
+            built: with what `--profile` and `--set`; None leaves what is recorded of it.
+            pins_only: write NAME-lock.json alone (`--no-record`: DVC is recording by itself).
             on_wait: told once if another process has DVC's lock.
         """
         for stage in pipeline.stages:
@@ -217,7 +220,7 @@ class Store:
         if self.ledger:
             deps = Dependencies(pipeline, records, self.digests).of
             changed = frozenset(self._record.uncommitted)
-            build = Build(pipeline.stages, records, datasets, deps, changed, identity)
+            build = Build(pipeline.stages, records, datasets, deps, changed, identity, built)
             with contextlib.ExitStack() as stack:
                 if not pins_only:
                     stack.enter_context(dvc_lock(self.root, on_wait))

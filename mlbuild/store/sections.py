@@ -1,6 +1,6 @@
 """Text of the form ``head / stages: / one block for each stage / tail``, block by block.
 
-dvc.lock and NAME.lock.yaml are read and changed without parsing what nobody asks for, and a bad
+dvc.lock is read and changed without parsing what nobody asks for, and a bad
 merge spoils only the stages that it touches.
 """
 
@@ -44,12 +44,6 @@ def split(text: str) -> Sections:
             cut = _cut(side)
             found.spare += [*cut.blocks.items(), *cut.spare]
     return found
-
-
-def head_of(text: str) -> str:
-    """What stands before the stages."""
-    top = _TOP.search(text)
-    return text if top is None else text[: top.start()]
 
 
 def replaced(text: str, blocks: Mapping[str, str]) -> str | None:

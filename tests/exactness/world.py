@@ -329,7 +329,7 @@ class World:
         discard(self.root / ".mlbuild")
 
     def delete_ledger(self, which: int, a: int, b: int, c: int) -> None:
-        names = ("dvc.lock", "dvc.yaml", "pipelines/p.lock.json")
+        names = ("dvc.lock", "dvc.yaml", "pipelines/p-lock.json")
         discard(self.root / names[a % 3])
 
     def move_checkout(self, which: int, a: int, b: int, c: int) -> None:

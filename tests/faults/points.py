@@ -59,7 +59,7 @@ def fewer(world: World) -> None:
 def fresh(world: World) -> None:
     for name in (".dvc", ".mlbuild", "out", "build"):
         shutil.rmtree(world.root / name, ignore_errors=True)
-    for name in ("dvc.yaml", "dvc.lock", "pipelines/p.lock.json", ".dvcignore"):
+    for name in ("dvc.yaml", "dvc.lock", "pipelines/p-lock.json", ".dvcignore"):
         (world.root / name).unlink(missing_ok=True)
     for pins in (world.root / "pipelines").glob("p.lock.*"):
         pins.unlink()

@@ -191,7 +191,6 @@ def test_what_is_no_pipeline_file_is_told_with_its_place(
 def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
     (tmp_path / "dogs.yaml").write_text("a: 1")
     (tmp_path / "cats.yaml").write_text("a: 1")
-    (tmp_path / "dogs.lock.yaml").write_text("a: 1")
     with pytest.raises(PipelineError) as caught:
         load(tmp_path / "dog.yaml")
     assert caught.value.render() == (

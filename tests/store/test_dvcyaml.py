@@ -12,7 +12,7 @@ FILE = "pipelines/p.yaml"
 def ours(name: str, extra: str = "x") -> dict:
     return {
         "cmd": command(FILE, name),
-        "params": [{"pipelines/p.lock.yaml": [f"stages.{name}"]}],
+        "params": [{"pipelines/p-lock.json": [f"stages.{name}"]}],
         "outs": [extra],
         "meta": {"mlbuild": 1},
     }

@@ -11,7 +11,7 @@ from mlbuild.records import Input, Output, PathRef, Stage
 from mlbuild.store import commit as commit_module
 from mlbuild.store import files
 
-LEDGER = ["dvc.yaml", "dvc.lock", "pipelines/p.lock.yaml"]
+LEDGER = ["dvc.yaml", "dvc.lock", "pipelines/p-lock.json"]
 
 
 def texts(project):
@@ -321,7 +321,7 @@ def test_stages_that_came_and_went(project):
     gone = project.stages.pop()
     project.build()
     assert "bits-4" not in project.text("dvc.yaml") + project.text("dvc.lock")
-    assert "bits-4" not in project.text("pipelines/p.lock.yaml")
+    assert "bits-4" not in project.text("pipelines/p-lock.json")
     assert project.text("out/.gitignore") == "/a\n"
     project.stages.append(gone)
     project.build()
@@ -410,7 +410,7 @@ def test_pins_only_writes_nothing_of_dvcs(project):
     record = project.run(store, project.stages[0], {"o": "x", "metrics": "{}", "plots": "p/"}, {})
     store.commit(project.pipeline, {"a": record}, {}, pins_only=True)
     assert project.text("dvc.lock") == lock
-    assert record.key in project.text("pipelines/p.lock.yaml")
+    assert record.key in project.text("pipelines/p-lock.json")
 
 
 # --- bad ledgers --------------------------------------------------------------------------------
@@ -478,8 +478,8 @@ def test_a_lock_file_that_is_none_is_an_error(project, content, why):
 
 
 def test_pins_of_a_newer_mlbuild_are_refused(project):
-    file = project.root / "pipelines/p.lock.yaml"
-    file.write_text("version: 2\nstages: {}\n")
+    file = project.root / "pipelines/p-lock.json"
+    file.write_text('{\n"version": 2,\n"stages": {\n}\n}\n')
     with pytest.raises(LedgerError) as caught:
         project.store().datasets_frozen()
     assert caught.value.render() == (
@@ -489,9 +489,9 @@ def test_pins_of_a_newer_mlbuild_are_refused(project):
 
 
 def test_broken_pins_are_an_error(project):
-    file = project.root / "pipelines/p.lock.yaml"
-    file.write_text("version: 1\ndatasets: [\nstages: {}\n")
-    with pytest.raises(LedgerError, match=r"p\.lock\.yaml cannot be read: "):
+    file = project.root / "pipelines/p-lock.json"
+    file.write_text('{\n"version": 1,\n"datasets": [\n"stages": {\n}\n}\n')
+    with pytest.raises(LedgerError, match=r"p-lock\.json cannot be read: "):
         project.store().datasets_frozen()
 
 

@@ -19,7 +19,7 @@ from mlbuild.store.yaml12 import load
 
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{30}(?:\.dir)?")
-_PINS = re.compile(r"\.lock\.(?:json|yaml)$")  # it has had two names
+_PINS = re.compile(r"-lock\.json$")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 

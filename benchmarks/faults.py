@@ -87,7 +87,8 @@ def main() -> int:
         }
         for done in as_completed(running):
             spent = time.monotonic() - began
-            print(f"{spent:6.0f} s  {running[done]}", file=sys.stderr, flush=True)
+            count = sum(tally.injected for tally in done.result())
+            print(f"{spent:6.0f} s  {running[done]}: {count}", file=sys.stderr, flush=True)
             for tally in done.result():
                 whole = sums.setdefault(tally.name, Tally(tally.name))
                 whole.add(tally)

@@ -39,6 +39,18 @@ VERBS = {
 }
 
 
+# What a machine can do to any write, and no bug of ours.
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+}
+
+
 class Verbs(click.Group):
     """A group that imports a verb only when it is asked for it."""
 
@@ -98,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in _OF_THE_MACHINE:
             raise
         _tell(f"{error.filename or 'the file system'}: {error.strerror}")
         return EXIT_DATA

@@ -120,8 +120,9 @@ def dvc_lock(root: Path, on_wait: OnWait | None = None) -> Iterator[None]:
                 on_wait(f"waiting for DVC's lock {file}, held by pid {_pid(file)}")
                 told = True
             time.sleep(_POLL_SECONDS)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f" {os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # the lock holds without a name too
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f" {os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
@@ -153,9 +154,10 @@ def _hardlink_lock(file: Path, on_wait: OnWait | None) -> Iterator[None]:
 def _signed(fd: int) -> Iterator[None]:
     """Says in a lock that we hold who we are, until we let it go."""
     try:
-        os.ftruncate(fd, 0)
         me = {"pid": os.getpid(), "command": shlex.join(_command()), "since": time.time()}
-        os.pwrite(fd, json.dumps(me).encode(), 0)
+        with contextlib.suppress(OSError):  # the lock holds without a name too
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps(me).encode(), 0)
         yield
     finally:
         with contextlib.suppress(OSError):

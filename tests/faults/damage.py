@@ -36,7 +36,7 @@ def state_files(root: Path) -> list[Path]:
 def ledger_files(root: Path) -> list[Path]:
     names = ("dvc.lock", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore")
     found = [root / name for name in (*names, "out/.gitignore", ".dvc/tmp/lock")]
-    return [*found, *(root / "pipelines").glob("p.lock.*")]
+    return [*found, *(root / "pipelines").glob("p?lock.*")]
 
 
 def cache_files(root: Path) -> list[Path]:
@@ -116,6 +116,9 @@ def faults_of(world: World, which: Sequence[str]) -> Iterator[tuple[Path, str, b
 def campaign(world: World, which: str, sample: int | None = None, seed: int = 1) -> Tally:
     """Every file of a kind in every way, or some of it."""
     tally = Tally(f"{which} damaged")
+    for source in ("first\n", "second, longer\n"):  # what a changed source goes back to
+        world.write(source=source)
+        world.settle(tally, "before", QUIET)
     faults = list(faults_of(world, [which]))
     if sample is not None:
         faults = random.Random(seed).sample(faults, min(sample, len(faults)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -18,6 +20,7 @@ from mlbuild.records import BuildResult, Decision, Listener, Stage
 from mlbuild.report.events import JsonLines, line, plan_events, status_event
 from mlbuild.report.plan import print_plan
 from mlbuild.report.text import Text, plain_console
+from mlbuild.store.pins import Variation, built_for
 
 
 @click.command(
@@ -34,7 +37,7 @@ from mlbuild.report.text import Text, plain_console
 @click.option("--force", multiple=True, metavar="STAGE", help="Run it though nothing changed.")
 @click.option("-k", "--keep-going", is_flag=True, help="Go on with what a failure leaves possible.")
 @click.option("--no-pull", is_flag=True, help="Do not fetch missing data from the DVC remote.")
-@click.option("--no-record", is_flag=True, help="Leave dvc.yaml, dvc.lock and the lock file alone.")
+@click.option("--no-record", is_flag=True, help="Leave dvc.yaml and dvc.lock alone.")
 @click.option("--locked", is_flag=True, help="Never run a stage: exit 4 and list what would run.")
 @click.option("--offline", is_flag=True, help="Use no network.")
 @click.option("--executor", type=click.Choice(["local"]), default="local", help="Where to run.")
@@ -69,6 +72,8 @@ def command(
     A target is a stage (`quantize`) or one variant (`quantize[bits=4]`).
     """
     del executor  # one choice so far; the option stands so that scripts can name it
+    if no_record and not (profiles or sets):
+        profiles, sets = _as_built(pipeline)
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
     chosen = RunOptions(
         targets=targets,
@@ -101,6 +106,19 @@ def command(
     if check_reproducible:
         return loaded.check_reproducible(check_reproducible, chosen, listener).exit_code
     return loaded.run(chosen, listener).exit_code
+
+
+def _as_built(pipeline: Path) -> Variation:
+    """The profiles and values of the last build, where `dvc repro` rebuilds a stage of it.
+
+    The stage's command in dvc.yaml names none; without them DVC would put something else in place
+    of what it found stale.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    built = built_for(pipeline, stage) if stage else Variation()
+    if any(built):
+        click.echo(f"as built last: {shlex.join(built.arguments())}", err=True)
+    return built
 
 
 def _told_again(as_json: bool, level: int, stages: Sequence[Stage], result: BuildResult) -> str:

@@ -99,6 +99,21 @@ def exchanged(text: str, rows: Mapping[str, str]) -> str | None:
     return text
 
 
+def built_for(pipeline_file: Path, stage: str) -> Variation:
+    """What the last build was made with, for a DVC that rebuilds one of its stages.
+
+    Args:
+        pipeline_file: of which a build was recorded.
+        stage: as DVC names it to the commands that it runs: "dogs-train", "sub/dvc.yaml:dogs-train".
+
+    Returns:
+        Nothing for a stage that is not generated.
+    """
+    pins = pipeline_file.with_name(f"{pipeline_file.stem}{SUFFIX}")
+    ours = stage.rpartition(":")[2] in read_rows(pins)
+    return read_head(pins).built if ours else Variation()
+
+
 def read_head(file: Path) -> Head:
     """Frozen datasets, and how the pipeline was built last; the stages are not parsed.
 

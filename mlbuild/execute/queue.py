@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import heapq
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -77,7 +78,9 @@ class Queue:
                 self._children[parent].append(name)
         self._ready = [self._rank[n] for n in self.order if self._open[n] == 0]
         heapq.heapify(self._ready)
-        self._waiting: list[Planned] = []  # ready, but the resources are taken
+        # Ready, but the resources are taken. By what they want: where the first of a kind does
+        # not fit, ten thousand like it are not looked at.
+        self._waiting: dict[Resources, deque[Planned]] = {}
         self._running: dict[str, Planned] = {}
         self._attempts: dict[str, int] = {}
         self._limits = self.executor.capabilities()
@@ -108,9 +111,11 @@ class Queue:
 
     def _fill(self) -> None:
         """Starts what fits; settles, without a process, whatever needs none."""
-        waiting, self._waiting = self._waiting, []
-        for planned in waiting:
-            self._start_or_wait(planned)
+        for wanted, alike in list(self._waiting.items()):
+            while alike and (self.stopping or self._fits(wanted)):
+                self._start_or_wait(alike.popleft())
+            if not alike:
+                del self._waiting[wanted]
         # Once something waits for resources, later stages may still be settled without running.
         while self._ready and len(self._running) < self._limits.slots:
             self._enter(self.order[heapq.heappop(self._ready)])
@@ -150,7 +155,7 @@ class Queue:
         elif self._fits(planned.stage.resources):
             self._submit(planned)
         else:
-            self._waiting.append(planned)
+            self._waiting.setdefault(planned.stage.resources, deque()).append(planned)
 
     def _submit(self, planned: Planned) -> None:
         name = planned.stage.name

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlbuild.pipeline.conflicts import Made, Read, check_made, check_read
 from mlbuild.pipeline.draft import Draft, read_drafts
+from mlbuild.pipeline.garbage import uncollected
 from mlbuild.pipeline.header import check_profiles, check_top, flag, pipeline_name, with_ledger
 from mlbuild.pipeline.inputs import check_inputs
 from mlbuild.pipeline.kinds import Kinds
@@ -32,6 +33,7 @@ from mlbuild.pipeline.wiring import expand
 from mlbuild.records import Dataset, DatasetRef, PathRef, ResolvedPipeline, Stage
 
 
+@uncollected()
 def resolve(
     doc: Document,
     registry: Kinds,

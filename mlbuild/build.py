@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from mlbuild import graph, registry, trust
+from mlbuild import graph, loaded, registry, standing, trust
 from mlbuild.errors import PipelineError, Problem, UsageError
 from mlbuild.execute import interrupts
 from mlbuild.execute.local import LocalExecutor
@@ -18,17 +18,14 @@ from mlbuild.execute.queue import Queue, impossible
 from mlbuild.execute.shell import ShellPlan, shell_plan
 from mlbuild.execute.steps import BuildSteps
 from mlbuild.facts import Shelf, code_parts
-from mlbuild.pipeline import load as loading
-from mlbuild.pipeline import resolve as resolving
-from mlbuild.pipeline.root import project_root
 from mlbuild.plan import Facts, Planned, Planner
 from mlbuild.records import (
     BuildResult,
     Decision,
+    Json,
     Listener,
     Outcome,
     Progress,
-    ResolvedPipeline,
     Stage,
     StageResult,
 )
@@ -36,11 +33,10 @@ from mlbuild.report.enginelog import EngineLog
 from mlbuild.report.listener import Silent
 from mlbuild.report.outcome import IN_PLACE, build_result
 from mlbuild.sharing import Sharing
+from mlbuild.store.pins import Variation
 from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
-
-_CLOCK_TICK_NS = 20_000_000  # what file systems' clocks lag behind at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,9 @@ class RunOptions:
 class Pipeline:
     """A pipeline file, resolved. The Python twin of `mlbuild run` and `mlbuild status`."""
 
-    def __init__(
-        self, resolved: ResolvedPipeline, kinds: registry.Registry, loaded_ns: int = 0
-    ) -> None:
-        self.resolved, self.kinds, self._loaded_ns = resolved, kinds, loaded_ns
-        self.name, self.root = resolved.name, resolved.root
+    def __init__(self, found: loaded.Loaded) -> None:
+        self._loaded, self.resolved = found, found.resolved
+        self.name, self.root = found.resolved.name, found.resolved.root
 
     @classmethod
     def load(
@@ -81,19 +75,13 @@ class Pipeline:
         Raises:
             PipelineError: with everything that is wrong in the file, each with its place.
         """
-        file, began = Path(path), time.time_ns()
-        document = loading.load(file)
-        root = project_root(file)
-        kinds = registry.Registry.load(root, trusted=trust.is_trusted(root))
-        resolved = resolving.resolve(
-            document,
-            kinds,
-            sets=sets,
-            profiles=profiles,
-            root=root,
-            toolchains=Toolchains(root, {}).names(),
-        )
-        return cls(resolved, kinds, began)
+        kept = loaded.load(Path(path), profiles, sets)
+        return cls(kept or loaded.read(Path(path), profiles, sets))
+
+    @cached_property
+    def kinds(self) -> registry.Registry:
+        """The stage kinds of the project."""
+        return registry.Registry.load(self.root, trusted=trust.is_trusted(self.root))
 
     @cached_property
     def graph(self) -> graph.Graph:
@@ -135,7 +123,7 @@ class Pipeline:
         self, options: RunOptions | None = None, listener: Listener | None = None
     ) -> BuildResult:
         """Builds what changed and returns what happened; failures of stages are results."""
-        log = EngineLog(listener or Silent(), self.store.state_dir / "logs")
+        log = EngineLog(listener or Silent(), self.root / ".mlbuild" / "logs")
         return self._run(options or RunOptions(), log, log.finished)
 
     def _run(
@@ -148,21 +136,23 @@ class Pipeline:
             self.store.forget_noop()
             made = self.store.initialize()
             self.store.recover()
-            for path in self._sources():
-                self.store.digests.watch(path)
+            self._watch()
+            stands, todo = self._changed(names, options)
             planner, shelf = self._planner(names, options, _told(listener), fetch=True)
+            planner.trust(stands.rows if stands else ())
             asking = options.pull and not options.offline
             sharing = Sharing(planner, self.store, self.graph, listener, ask=asking)
-            planned = sharing.plan(names)
-            todo = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
-            listener.began(self.name, [p.stage for p in planned], todo)
-            results = self._execute(names, planned, planner, sharing, shelf, options, listener)
-            self._record(planner, results, shelf, options, listener)
+            planned = sharing.plan(todo)
+            count = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
+            listener.began(self.name, [self._stages[name] for name in names], count)
+            results = self._reused(stands, names, todo, listener)
+            results |= self._execute(todo, planned, planner, sharing, shelf, options, listener)
+            self._record(planner, results, todo, shelf, options, listener)
             notes = [made] if made else []
             seconds = time.monotonic() - began
             result = build_result(self.name, results, names, seconds, notes, options.locked)
             finished(result)
-            self._remember(result, planner, options)
+            self._remember(result, stands, todo, options)
         return result
 
     def selection(self, options: RunOptions) -> list[str]:
@@ -239,10 +229,10 @@ class Pipeline:
         self.store.digests.progress = progress
         toolchains = self.toolchains()
         facts = Facts(
-            code=cache(lambda kind: code_parts(self.kinds, kind)),
+            code=cache(self._code),
             toolchain=cache(toolchains.digest),
             dataset=shelf.digest,
-            path=lambda path: _md5(self.store, self.root / path),
+            path=self._path_md5,
             again=lambda path: _md5(self.store, self.root / path, anew=True),
             dataset_again=shelf.digest_again,
         )
@@ -257,6 +247,50 @@ class Pipeline:
             for name in sorted(read - set(names)):
                 planner.assume(name)
         return planner, shelf
+
+    @cached_property
+    def _stages(self) -> dict[str, Stage]:
+        return {stage.name: stage for stage in self.resolved.stages}
+
+    def _changed(
+        self, names: list[str], options: RunOptions
+    ) -> tuple[standing.Standing | None, list[str]]:
+        """What stands as the last build left it, and which stages are to be planned."""
+        if options.force or options.only:
+            return None, names
+        found = standing.recall(self.store, self.resolved, self._loaded.identity)
+        if found is None:
+            return None, names
+        moved = standing.moved(found, self.graph)
+        # Gates are judged in every run; that alone moves nothing behind them.
+        todo = [name for name in names if name in moved or self._stages[name].gates]
+        return found.without(moved), todo
+
+    def _reused(
+        self,
+        stands: standing.Standing | None,
+        names: Sequence[str],
+        todo: Sequence[str],
+        listener: Listener,
+    ) -> dict[str, StageResult]:
+        """Tells of the stages that nothing has happened to."""
+        if stands is None:
+            return {}
+        planned = set(todo)
+        results = {n: stands.result(self._stages[n]) for n in names if n not in planned}
+        for result in results.values():
+            listener.ended(result)
+        return results
+
+    def _code(self, kind: str) -> Mapping[str, Json]:
+        return self._loaded.code.get(kind) or code_parts(self.kinds, kind)
+
+    def _path_md5(self, path: str) -> str | None:
+        found = _md5(self.store, self.root / path)
+        if found is None and self._loaded.identity is not None:
+            # What was kept says nothing of files that went since; reading the YAML tells of them.
+            loaded.read(self.resolved.file, *self._loaded.call.facts[1:])
+        return found
 
     def _execute(
         self,
@@ -284,10 +318,9 @@ class Pipeline:
             )
             chosen = set(names)
             parents = {n: [p for p in self.graph.parents(n) if p in chosen] for n in names}
-            stages = {s.name: s for s in self.resolved.stages}
             # --locked tells of every stage that would run, so it never stops at the first.
             keep_going = options.keep_going or options.locked
-            queue = Queue(names, stages, parents, steps, executor, keep_going)
+            queue = Queue(names, self._stages, parents, steps, executor, keep_going)
             # Elsewhere Ctrl-C ends mlbuild at once; here stages must be stopped and results kept.
             with interrupts.noticed() as stop:
                 return queue.run(stop.is_set)
@@ -305,6 +338,7 @@ class Pipeline:
         self,
         planner: Planner,
         results: Mapping[str, StageResult],
+        todo: Sequence[str],
         shelf: Shelf,
         options: RunOptions,
         listener: Listener,
@@ -315,47 +349,70 @@ class Pipeline:
         if options.record:
             for path in shelf.versioned_paths():
                 self.store.add_dataset(path, _told(listener))
-        records = {
-            name: record
-            for name, result in results.items()
-            if result.outcome in IN_PLACE and (record := planner.decided[name].record) is not None
-        }
+        placed = [name for name, result in results.items() if result.outcome in IN_PLACE]
         self.store.commit(
             self.resolved,
-            records,
+            planner.records(placed),
             shelf.frozen,
+            decided=set(todo),
+            identity=self._loaded.identity,
+            built=Variation(self._loaded.call.profiles, self._loaded.call.sets),
             pins_only=not options.record,
             on_wait=listener.noted,
         )
 
-    def _changed_since_loading(self) -> bool:
-        """Whether the pipeline file or a kind was edited while it was being read."""
-        changes = (p.stat().st_ctime_ns for p in self._sources() if p.exists())
-        return any(changed >= self._loaded_ns - _CLOCK_TICK_NS for changed in changes)
+    def _watch(self) -> None:
+        """Notes what was read besides inputs and outputs, and keeps it for the next run."""
+        if self._loaded.identity is None:
+            sources, code, toolchains = self._sources()
+            own = any(self.kinds.origin(kind) == "project" for kind in code)
+            self._loaded = loaded.keep(self._loaded, sources, code, toolchains, own)
+        for path in (self.resolved.file.absolute(), *self._loaded.sources):
+            self.store.digests.watch(path)
 
-    def _sources(self) -> list[Path]:
-        """What was read besides inputs and outputs."""
-        watched = [self.resolved.file.absolute(), self.root / "stages"]
-        watched += [self.root / t.requirements for t in self.resolved.toolchains.values()]
+    def _sources(self) -> tuple[list[Path], dict[str, dict[str, Json]], dict[str, str]]:
+        """What resolving read besides the pipeline file, and what it says of kinds and locks."""
+        watched = {self.root / "stages": None}
+        watched |= {self.root / t.requirements: None for t in self.resolved.toolchains.values()}
+        code = {}
         for kind in dict.fromkeys(s.kind for s in self.resolved.stages if s.kind):
-            loaded = self.kinds.get(kind)
-            watched += [loaded.folder, *registry.code_files(loaded)]
-        return watched
+            found = self.kinds.get(kind)
+            code[kind] = code_parts(self.kinds, kind)
+            files = registry.code_files(found)
+            watched |= dict.fromkeys([found.folder, *files, *(f.parent for f in files)])
+        toolchains = self.toolchains()
+        used = dict.fromkeys(s.toolchain for s in self.resolved.stages if s.toolchain)
+        return list(watched), code, {name: toolchains.digest(name) for name in used}
 
-    def _remember(self, result: BuildResult, planner: Planner, options: RunOptions) -> None:
-        """Lets the same command find out without planning that nothing changed."""
-        if options.told_again is None or not result.ok or options.force:
+    def _remember(
+        self,
+        result: BuildResult,
+        stands: standing.Standing | None,
+        todo: Sequence[str],
+        options: RunOptions,
+    ) -> None:
+        """Lets the next run see what stands, and the same command that nothing changed."""
+        identity = self._loaded.identity
+        if identity is None or not options.record or options.locked or not self.store.settle():
             return
-        if not options.record or self._changed_since_loading():
+        still = dict(stands.seen) if stands else {}
+        fixed = {str(path) for path in (self.resolved.file.absolute(), *self._loaded.sources)}
+        seen = {p: sig for p, sig in self.store.digests.seen.items() if p not in fixed}
+        decided = set(todo)
+        results = [r for r in result.stages if r.stage in decided]
+        standing.keep(self.store, identity, results, stands, still | seen)
+        if options.told_again is None or not result.ok or options.force:
             return
         kept = Outcome.EXCLUDED  # a gate takes a variant out each time
         reused = tuple(
             replace(s, outcome=kept if s.outcome is kept else Outcome.REUSED, reasons=(), seconds=0)
+            if s.stage in decided
+            else s
             for s in result.stages
         )
         again = replace(result, stages=reused, seconds=0.0, notes=())
-        text = options.told_again([s.stage for s in planner.decided.values()], again)
-        self.store.write_noop(options.arguments, options.caller, text)
+        text = options.told_again([self._stages[s.stage] for s in reused], again)
+        self.store.write_noop(options.arguments, options.caller, text, still=still)
 
 
 def _untold(result: BuildResult) -> None:

@@ -37,7 +37,10 @@ class Decisions(dict[str, T]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The decision on a stage."""
-        return self[name] if name in self else default
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 class Records(Mapping[str, StageRecord]):

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from mlbuild import __version__
+from mlbuild import __version__, trust
 from mlbuild.pipeline import packed
 from mlbuild.pipeline.root import project_root
 from mlbuild.records import Json, ResolvedPipeline
@@ -66,7 +67,9 @@ def load(file: Path, profiles: Sequence[str] = (), sets: Sequence[str] = ()) -> 
     try:
         if found is None or found[:3] != (_FORMAT, __version__, call.facts):
             return None
-        _, _, _, text, identity, sources, code, row = found
+        _, _, _, text, identity, sources, code, own, row = found
+        if own and not trust.is_trusted(call.root):
+            return None  # reading it says what to do
         if text != _text_digest(file) or any(_sig(call.root / p) != sig for p, sig in sources):
             return None
         resolved = packed.unpack(row, file, call.root)
@@ -76,11 +79,38 @@ def load(file: Path, profiles: Sequence[str] = (), sets: Sequence[str] = ()) -> 
     return Loaded(call, resolved, began, identity, paths, code)
 
 
+def read(file: Path, profiles: Sequence[str] = (), sets: Sequence[str] = ()) -> Loaded:
+    """The pipeline from its YAML.
+
+    Raises:
+        PipelineError: with everything that is wrong in the file, each with its place.
+    """
+    # Lazy: an unchanged pipeline needs none of it.
+    from mlbuild import registry
+    from mlbuild.pipeline.load import load as parse
+    from mlbuild.pipeline.resolve import resolve
+    from mlbuild.toolchains import Toolchains
+
+    began = time.time_ns()
+    document = parse(file)
+    root = project_root(file)
+    resolved = resolve(
+        document,
+        registry.Registry.load(root, trusted=trust.is_trusted(root)),
+        sets=sets,
+        profiles=profiles,
+        root=root,
+        toolchains=Toolchains(root, {}).names(),
+    )
+    return Loaded(Call(file, root, tuple(profiles), tuple(sets)), resolved, began)
+
+
 def keep(
     loaded: Loaded,
     sources: Sequence[Path],
     code: Mapping[str, dict[str, Json]],
     toolchains: Mapping[str, str],
+    own_kinds: bool,
 ) -> Loaded:
     """Keeps a pipeline that was read from YAML, unless something was edited meanwhile.
 
@@ -89,6 +119,7 @@ def keep(
         sources: all files and folders that resolving it read, the pipeline file not among them.
         code: the parts of keys that come from each kind in use.
         toolchains: the digest of each toolchain in use.
+        own_kinds: whether kinds of the project are among them, which must be trusted.
 
     Returns:
         The same with its identity.
@@ -103,12 +134,11 @@ def keep(
         if changed and changed[2] >= loaded.began_ns - _CLOCK_TICK_NS:
             return loaded
     row = packed.pack(loaded.resolved)
-    facts = (__version__, packed.without_places(row), code, toolchains)
+    facts: Any = (__version__, packed.without_places(row), dict(code), dict(toolchains))
     identity = hashlib.md5(marshal.dumps(facts, 2), usedforsecurity=False).hexdigest()
     rows = [(_shown(path, call.root), sig) for path, sig in sigs]
-    knowledge.keep(
-        call.place, (_FORMAT, __version__, call.facts, text, identity, rows, dict(code), row)
-    )
+    head = (_FORMAT, __version__, call.facts, text, identity)
+    knowledge.keep(call.place, (*head, rows, dict(code), own_kinds, row))
     return Loaded(call, loaded.resolved, loaded.began_ns, identity, tuple(sources), code)
 
 

@@ -27,9 +27,10 @@ from mlbuild.store import knowledge
 from mlbuild.store.digests import Sig, sig_of
 from mlbuild.store.project import Store
 
-_FORMAT = 1
+_FORMAT = 2
 _STANDS = frozenset({Outcome.RAN, Outcome.REUSED, Outcome.RESTORED})
-Row = tuple[str, Mapping[str, int]]  # key, size of each output
+# Key, size of each output, what it reads undeclared.
+Row = tuple[str, Mapping[str, int], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,16 @@ class Standing:
 
     def result(self, stage: Stage) -> StageResult:
         """What a run tells of a stage that stands."""
-        key, sizes = self.rows[stage.name]
-        outputs = {out.name: out.path for out in stage.outputs}
-        return StageResult(stage.name, Outcome.REUSED, (), key, outputs=outputs, sizes=sizes)
+        key, sizes, undeclared = self.rows[stage.name]
+        return StageResult(
+            stage.name,
+            Outcome.REUSED,
+            (),
+            key,
+            outputs={out.name: out.path for out in stage.outputs},
+            sizes=sizes,
+            undeclared=undeclared,
+        )
 
 
 def moved(standing: Standing, graph: Graph) -> set[str]:
@@ -105,7 +113,7 @@ def keep(
     rows = dict(before.rows) if before else {}
     for result in results:
         if result.outcome in _STANDS and result.key and all(g.ok for g in result.gates):
-            rows[result.stage] = (result.key, dict(result.sizes))
+            rows[result.stage] = (result.key, dict(result.sizes), result.undeclared)
         else:
             rows.pop(result.stage, None)
     base = f"{store.root}/"
@@ -184,4 +192,3 @@ class _Declared:
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._root, path))  # noqa: PTH118 - hot
-

@@ -70,8 +70,8 @@ def unpack(row: Row, file: Path, root: Path) -> ResolvedPipeline:
         root=root,
         params=params,
         stages=tuple([_stage(stage, place) for stage in stages]),
-        datasets={d[0]: Dataset(*d[:4], place=_place(d[4], place)) for d in datasets},
-        toolchains={t[0]: ToolchainSpec(*t[:3], place=_place(t[3], place)) for t in toolchains},
+        datasets={d[0]: _dataset(d, place) for d in datasets},
+        toolchains={t[0]: _toolchain(t, place) for t in toolchains},
         ledger=ledger,
         strict=strict,
     )
@@ -121,18 +121,29 @@ def _stage_row(stage: Stage) -> Row:
 
 
 def _stage(row: Row, file: str) -> Stage:
-    head, inputs, outputs, needs, gates = row[:6], row[6], row[7], row[8], row[9]
-    return Stage(
-        *head,
-        tuple([_input(item, file) for item in inputs]),
-        tuple([Output(*out) for out in outputs]),
-        needs,
-        tuple([Gate(*gate[:-1], _place(gate[-1], file)) for gate in gates]),
-        row[10],
-        Resources(*row[11]) if row[11] else _ONE_CPU,
-        *row[12:17],
-        _place(row[17], file),
-    )
+    fields = list(row)
+    fields[6] = tuple([_input(item, file) for item in row[6]])
+    fields[7] = tuple([Output(*out) for out in row[7]])
+    fields[9] = tuple([_gate(gate, file) for gate in row[9]])
+    fields[11] = Resources(*row[11]) if row[11] else _ONE_CPU
+    fields[17] = _place(row[17], file)
+    return Stage(*fields)
+
+
+def _dataset(row: Row, file: str) -> Dataset:
+    name, scheme, location, options, place = row
+    return Dataset(name, scheme, location, options, _place(place, file))
+
+
+def _toolchain(row: Row, file: str) -> ToolchainSpec:
+    name, python, requirements, place = row
+    return ToolchainSpec(name, python, requirements, _place(place, file))
+
+
+def _gate(row: Row, file: str) -> Gate:
+    fields = list(row)
+    fields[-1] = _place(row[-1], file)
+    return Gate(*fields)
 
 
 _ONE_CPU = Resources()

@@ -58,10 +58,10 @@ def restorable(store: Store, record: StageRecord) -> bool:
 
 def is_ours(store: Store, stage: Stage, path: str, md5: str) -> bool:
     """Whether mlbuild itself put these bytes at a path, for whatever stage."""
-    entry = store.built.get(stage.name)
+    entry = store.build_record.get(stage.name)
     if entry and any(p == path and md5 == _md5_of(entry, n) for n, p in entry.paths.items()):
         return True
-    if store.built.put_there(path) == md5:
+    if store.build_record.put_there(path) == md5:
         return True
     return store.ledger is not None and md5 in store.ledger.published(path)
 
@@ -70,7 +70,7 @@ def _with_key(store: Store, stage: Stage, key: str) -> Iterator[StageRecord]:
     recorded = store.recorded(stage)
     if recorded is not None and recorded.key == key:
         yield recorded
-    built = store.built.with_key(key)
+    built = store.build_record.with_key(key)
     if built is not None:
         yield built
     yield from store.runs.find(key)

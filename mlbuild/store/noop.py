@@ -28,6 +28,7 @@ def write(
     seen: Mapping[str, Sig | None],
     text: str,
     tty: bool = False,
+    still: Mapping[str, Sig | None] | None = None,
 ) -> bool:
     """Records that a run with these arguments found nothing to do, or left nothing to do.
 
@@ -38,6 +39,7 @@ def write(
         seen: absolute path -> its stat data when it was read; None: it was not there.
         text: what the run prints then.
         tty: whether that text is for a terminal.
+        still: what an earlier run saw and this one found unchanged; it is not looked at again.
 
     Returns:
         False: something changed meanwhile, so nothing was recorded.
@@ -48,7 +50,8 @@ def write(
         wait_for_tick(seen.values())
         if any(signature(path) != sig for path, sig in seen.items()):
             return False
-        groups = grouped(seen, str(root))
+        whole = {**(still or {}), **seen}
+        groups = grouped(whole, str(root))
         facts = (__version__, list(argv), where, tty, environment(), groups, text)
         name = record_name(list(argv), where, tty)
         with contextlib.suppress(OSError):

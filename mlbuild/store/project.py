@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mlbuild.errors import DataError
 from mlbuild.records import Digest, Json, Progress, ResolvedPipeline, Stage, StageRecord
-from mlbuild.store import noop
+from mlbuild.store import known, noop
 from mlbuild.store.cache import Ingested, Objects
-from mlbuild.store.commit import Build, commit, is_current
+from mlbuild.store.commit import Build, commit, is_current, stat_data
 from mlbuild.store.datasets import Tracker
 from mlbuild.store.depends import Dependencies
-from mlbuild.store.digests import Digests
+from mlbuild.store.digests import Digests, Sig, wait_for_tick
 from mlbuild.store.facts import Placement, Published
 from mlbuild.store.files import explained, sweep, write_atomic
 from mlbuild.store.init import cache_settings, ensure_dvc
@@ -24,7 +24,7 @@ from mlbuild.store.listings import Listings
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
 from mlbuild.store.pins import Variation
 from mlbuild.store.publish import Publisher, Scratch, slug
-from mlbuild.store.record import BuildRecord, Entry
+from mlbuild.store.record import BuildRecord
 from mlbuild.store.runs import RunCache
 from mlbuild.store.team import Team
 
@@ -40,9 +40,10 @@ class Store:
         self.root = root
         self.state_dir = root / ".mlbuild"
         self.digests = Digests(self.state_dir, root)
+        self.name = slug(pipeline)
         self._pipeline = pipeline
         self.ledger = Ledger(root, pipeline, pipeline_file) if ledger else None
-        self._record = BuildRecord(self.state_dir / "build" / f"{slug(pipeline)}.log")
+        self.build_record = BuildRecord(self.state_dir / "build" / f"{slug(pipeline)}.log")
         self._publisher = Publisher(root, slug(pipeline), self.state_dir)
         self._current: bool | None = None  # the ledger is as the last commit left it
         self._cache: Objects | None = None
@@ -63,53 +64,26 @@ class Store:
 
     def recorded(self, stage: Stage) -> StageRecord | None:
         """The last record of a stage. The ledger wins where it was changed from outside."""
-        entry = self._record.get(stage.name)
+        entry = self.build_record.get(stage.name)
         if self.ledger is None:
             return entry.record if entry else None
         if self._current is None:
-            self._current = is_current(self.ledger, self._record.committed)
-        if entry and (self._current or stage.name in self._record.uncommitted):
+            self._current = is_current(self.ledger, self.build_record.committed)
+        if entry and (self._current or stage.name in self.build_record.uncommitted):
             return entry.record
         return self.ledger.record(stage.name) or (entry.record if entry else None)
 
     def candidates(self, stage: Stage, key: str) -> StageRecord | None:
         """A record with exactly this key, of whatever stage: restorable ones first."""
-        first: StageRecord | None = None
-        for record in self._with_key(stage, key):
-            if self._fits(stage, record):
-                if self.placement(stage, record).in_place or self.restorable(record):
-                    return record
-                first = first or record
-        return first
+        return known.candidates(self, stage, key)
 
     def placement(self, stage: Stage, record: StageRecord) -> Placement:
         """Holds what lies at the stage's outputs against a record."""
-        missing: list[str] = []
-        modified: list[str] = []
-        outdated: list[str] = []
-        for out in stage.outputs:
-            want = record.outputs.get(out.name)
-            try:
-                got = self.digests.of(self.root / out.path)
-            except DataError:  # a dangling link, a pipe, a file without rights: not our work
-                modified.append(out.name)
-                continue
-            if got is None:
-                missing.append(out.name)
-            elif want is None or got.md5 != want.md5 or got.isexec != want.isexec:
-                ours = self._is_ours(stage, out.path, got.md5)
-                (outdated if ours else modified).append(out.name)
-        return Placement(tuple(missing), tuple(modified), tuple(outdated))
+        return known.placement(self, stage, record)
 
     def restorable(self, record: StageRecord) -> bool:
-        """Whether all that a record names is in the local cache, or in place.
-
-        What git keeps, e.g. metrics in a fresh clone, need not be in the cache.
-        """
-        return all(
-            self.digests.place_of(out.md5) or self.cache.complete(out.md5)
-            for out in record.outputs.values()
-        )
+        """Whether all that a record names is in the local cache, or in place."""
+        return known.restorable(self, record)
 
     def object_path(self, digest: Digest) -> Path:
         """Where the cache keeps a file's bytes, to read them without restoring it."""
@@ -186,7 +160,7 @@ class Store:
         """
         files = self.ledger.files if self.ledger else ("", self._pipeline)
         self.runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name)))
-        self._record.append(stage.name, record, {out.name: out.path for out in stage.outputs})
+        self.build_record.append(stage.name, record, {out.name: out.path for out in stage.outputs})
 
     def commit(
         self,
@@ -219,13 +193,13 @@ class Store:
         facts: dict[str, Json] = {"datasets": dict(datasets)}
         if self.ledger:
             deps = Dependencies(pipeline, records, self.digests).of
-            changed = frozenset(self._record.uncommitted)
+            changed = frozenset(self.build_record.uncommitted)
             build = Build(pipeline.stages, records, datasets, deps, changed, identity, built)
             with contextlib.ExitStack() as stack:
                 if not pins_only:
                     stack.enter_context(dvc_lock(self.root, on_wait))
-                facts |= commit(self.ledger, build, self._record.committed, pins_only)
-        self._record.commit(facts, names)
+                facts |= commit(self.ledger, build, self.build_record.committed, pins_only)
+        self.build_record.commit(facts, names)
         self._current = None
         self.digests.flush()
 
@@ -242,7 +216,7 @@ class Store:
     def close(self) -> None:
         """Keeps what was learned of files."""
         self.digests.flush()
-        self._record.close()
+        self.build_record.close()
 
     # --- around it -------------------------------------------------------------------------------
 
@@ -294,21 +268,42 @@ class Store:
         """Call before any stage starts: no earlier success may be told again."""
         noop.forget(self.root)
 
-    def write_noop(self, argv: Sequence[str], cwd: Path, text: str, tty: bool = False) -> bool:
-        """Lets the next run with the same arguments end at once if nothing changed.
+    def state(self) -> tuple[object, ...]:
+        """By which another run sees that nothing was recorded since, here or by others."""
+        files = stat_data(self.ledger) if self.ledger else None
+        return (files, self.build_record.signature())
 
-        Everything that ``digests`` looked at is compared, and what was given to
-        ``digests.watch``: the pipeline file, kinds, locks. Call it after ``commit``, on success.
+    def settle(self) -> bool:
+        """Waits until whatever changes from now on must show in the stat data that were seen.
+
+        Returns:
+            False: something was changing while it was read; nothing may be concluded from it.
         """
         if not self.digests.settle():
             return False
+        wait_for_tick(self.digests.seen.values())
+        return True
+
+    def write_noop(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        text: str,
+        tty: bool = False,
+        still: Mapping[str, Sig | None] | None = None,
+    ) -> bool:
+        """Lets the next run with the same arguments end at once if nothing changed.
+
+        Everything that ``digests`` looked at is compared, and what was given to
+        ``digests.watch``: the pipeline file, kinds, locks; and ``still``, which an earlier run
+        looked at. Call it after ``commit`` and ``settle``, on success.
+        """
         seen = dict(self.digests.seen)
         if self.ledger:
-            ledger = self.ledger
-            facts = self._record.committed.get("files") or [None] * 3
-            for file, sig in zip(ledger.all_files(), facts, strict=True):
+            facts = self.build_record.committed.get("files") or [None] * 3
+            for file, sig in zip(self.ledger.all_files(), facts, strict=True):
                 seen[str(file)] = tuple(sig) if sig else None
-        return noop.write(self.root, argv, cwd, seen, text, tty)
+        return noop.write(self.root, argv, cwd, seen, text, tty, still)
 
     def initialize_state(self) -> None:
         """Makes `.mlbuild/`, hidden from git."""
@@ -349,19 +344,8 @@ class Store:
         return self.state_dir / "locks" / f"{slug(self._pipeline)}.lock"
 
     def _frozen(self) -> Mapping[str, Json]:
-        found = self._record.committed.get("datasets", {})
+        found = self.build_record.committed.get("datasets", {})
         return found if isinstance(found, dict) else {}
-
-    def _with_key(self, stage: Stage, key: str) -> Iterator[StageRecord]:
-        recorded = self.recorded(stage)
-        if recorded is not None and recorded.key == key:
-            yield recorded
-        known = self._record.with_key(key)
-        if known is not None:
-            yield known
-        yield from self.runs.find(key)
-        if self.ledger and (found := self.ledger.with_key(key)):
-            yield found
 
     def _checkout(self, digest: Digest, to: Path) -> Ingested:
         """From the cache, or from another place where the same bytes lie."""
@@ -369,18 +353,6 @@ class Store:
         if place is not None and not self.cache.complete(digest.md5):
             self.cache.put_tree(place, digest.md5, self.digests.listing(place))
         return self.cache.checkout(digest, to)
-
-    def _fits(self, stage: Stage, record: StageRecord) -> bool:
-        return all(out.name in record.outputs for out in stage.outputs)
-
-    def _is_ours(self, stage: Stage, path: str, md5: str) -> bool:
-        """Whether mlbuild itself put these bytes at a path, for whatever stage."""
-        entry = self._record.get(stage.name)
-        if entry and any(p == path and md5 == _md5_of(entry, n) for n, p in entry.paths.items()):
-            return True
-        if self._record.put_there(path) == md5:
-            return True
-        return self.ledger is not None and md5 in self.ledger.published(path)
 
     def _place(self, stage: Stage, scratch: Scratch, found: Mapping[str, Ingested]) -> list[Path]:
         """Exchanges outputs and learns their digests."""
@@ -391,7 +363,7 @@ class Store:
                 old = self.digests.of(path)
                 if old is None or old.md5 == found[name].digest.md5:
                     continue
-                if self._is_ours(stage, stage.output(name).path, old.md5):
+                if known.is_ours(self, stage, stage.output(name).path, old.md5):
                     continue
             keep.append(name)
         kept = self._publisher.publish(scratch, list(found), keep)
@@ -401,15 +373,10 @@ class Store:
 
     def _note(self, stage: Stage, record: StageRecord) -> None:
         paths = {out.name: out.path for out in stage.outputs}
-        entry = self._record.get(stage.name)
+        entry = self.build_record.get(stage.name)
         known = entry and (entry.record.key, entry.record.outputs, entry.paths)
         if known != (record.key, record.outputs, paths):
-            self._record.append(stage.name, record, paths)
-
-
-def _md5_of(entry: Entry, output: str) -> str | None:
-    digest = entry.record.outputs.get(output)
-    return digest.md5 if digest else None
+            self.build_record.append(stage.name, record, paths)
 
 
 def _listed(stage: Stage, names: Sequence[str]) -> str:

@@ -124,11 +124,12 @@ class Pipeline:
     ) -> BuildResult:
         """Builds what changed and returns what happened; failures of stages are results."""
         log = EngineLog(listener or Silent(), self.root / ".mlbuild" / "logs")
-        return self._run(options or RunOptions(), log, log.finished)
+        return self.build(options or RunOptions(), log, log.finished)
 
-    def _run(
+    def build(
         self, options: RunOptions, listener: Listener, finished: Callable[[BuildResult], None]
     ) -> BuildResult:
+        """One build without the engine's log; ``finished`` hears of its end."""
         began = time.monotonic()
         names = self.selection(options)
         self._forget()
@@ -170,22 +171,6 @@ class Pipeline:
         """The built-in toolchains and those of the pipeline file."""
         return Toolchains(self.root, self.resolved.toolchains, offline=offline)
 
-    def check_reproducible(
-        self, stage: str, options: RunOptions, listener: Listener | None = None
-    ) -> BuildResult:
-        """Runs a stage twice from the same inputs and compares every byte of its outputs."""
-        listener = listener or Silent()
-        once = replace(options, targets=[stage], force=[stage])
-        first = self._run(once, listener, _untold)
-        if first.ok:
-            before = self._outputs_of(stage)
-            second = self._run(replace(once, only=True), listener, _untold)
-            result = _compared(second, before, self._outputs_of(stage)) if second.ok else second
-        else:
-            result = first
-        listener.finished(result)
-        return result
-
     def shell(self, stage: str, progress: Progress) -> ShellPlan:
         """A shell in the world of one stage, whose inputs must have been built.
 
@@ -203,16 +188,6 @@ class Pipeline:
             scratch = self.store.prepare(planned.stage, ())
             task = self._tasks(shelf, options, progress).make(planned, scratch, 1)
             return shell_plan(task, os.environ, scratch.work)
-
-    def _outputs_of(self, target: str) -> dict[str, str]:
-        """MD5 of each output, by "STAGE.OUTPUT", as recorded."""
-        found = {}
-        for name in graph.select(self.graph, self.resolved.stages, [target]):
-            stage = next(s for s in self.resolved.stages if s.name == name)
-            record = self.store.recorded(stage)
-            for output, digest in record.outputs.items() if record else ():
-                found[f"{name}.{output}"] = digest.md5
-        return found
 
     def _planner(
         self, names: Sequence[str], options: RunOptions, progress: Progress, *, fetch: bool
@@ -413,22 +388,6 @@ class Pipeline:
         again = replace(result, stages=reused, seconds=0.0, notes=())
         text = options.told_again([self._stages[s.stage] for s in reused], again)
         self.store.write_noop(options.arguments, options.caller, text, still=still)
-
-
-def _untold(result: BuildResult) -> None:
-    """The end of a build that is only half of what was asked for."""
-
-
-def _compared(
-    result: BuildResult, before: Mapping[str, str], after: Mapping[str, str]
-) -> BuildResult:
-    """A second build, judged by whether its outputs are those of the first."""
-    differing = sorted(name for name in before if before[name] != after.get(name))
-    if not differing:
-        note = "reproducible: two runs from the same inputs gave the same bytes"
-        return replace(result, notes=(*result.notes, note))
-    note = f"not reproducible: two runs from the same inputs differ in {', '.join(differing)}"
-    return replace(result, ok=False, exit_code=1, notes=(*result.notes, note))
 
 
 def _unheard(done: float, total: float | None, text: str) -> None:

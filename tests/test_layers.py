@@ -33,7 +33,8 @@ RANKS = {
     "report": 6,
     "build": 7,
     "exchange": 7,
-    "cli": 8,
+    "reproducible": 8,
+    "cli": 9,
 }
 # The front door stands outside the ranks: the no-op path, the lazy names, the doorway to kinds.
 OUTSIDE = {"__main__", "__init__", "stages"}

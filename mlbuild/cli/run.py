@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mlbuild import reproducible
 from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import options
 from mlbuild.errors import EXIT_DATA
@@ -104,7 +105,7 @@ def command(
     if as_json:
         listener = JsonLines(lambda text: print(text, flush=True))  # noqa: T201
     if check_reproducible:
-        return loaded.check_reproducible(check_reproducible, chosen, listener).exit_code
+        return reproducible.check(loaded, check_reproducible, chosen, listener).exit_code
     return loaded.run(chosen, listener).exit_code
 
 

@@ -1,13 +1,17 @@
 import marshal
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mlbuild.store import noop
+from mlbuild.__main__ import unchanged
+from mlbuild.store import grouping, noop
 from mlbuild.store.digests import Digests, sig_of
 
 ROOT = Path(__file__).parents[1]
@@ -87,11 +91,83 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("crowd", [0, 60])
 @pytest.mark.parametrize("what", CHANGES)
-def test_every_change_is_noticed(project, what):
+def test_every_change_is_noticed(project, what, crowd):
+    fill(project, crowd)
     record(project)
     CHANGES[what](project)
     assert not known(call(project))
+
+
+def fill(root: Path, crowd: int) -> None:
+    """So many more files that their folders are compared as groups."""
+    for number in range(crowd):
+        (root / f"data/more {number}").write_text("x")
+        (root / f"data/sub/more {number}").write_text("x")
+
+
+def test_a_folder_of_many_files_that_did_not_change_is_told_at_once(project):
+    fill(project, 60)
+    assert record(project)
+    assert known(call(project))
+    moved = project.rename(project.with_name("moved"))
+    assert known(call(moved))
+
+
+def test_a_folder_replaced_by_a_copy_of_the_same_dates_is_noticed(project):
+    fill(project, 60)
+    record(project)
+    shutil.copytree(project / "data/sub", project / "copy")  # keeps sizes and mtimes
+    times = (project / "data/sub").stat()
+    (project / "data/sub").rename(project / "old")
+    (project / "copy").rename(project / "data/sub")
+    os.utime(project / "data/sub", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not known(call(project))
+
+
+def test_the_caller_stays_where_it_was(project, monkeypatch):
+    fill(project, 60)
+    record(project)
+    monkeypatch.chdir(project / "pipelines")
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert unchanged(ARGV) is None  # asked from another folder
+    monkeypatch.chdir(project)
+    assert unchanged(ARGV) == "nothing to do\n"
+    shutil.rmtree(project / "data")
+    assert unchanged(ARGV) is None
+    assert Path.cwd() == project
+    after = len(os.listdir("/proc/self/fd")) if before else 0
+    assert after == before
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(
+        st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(lambda p: "/r/" + "/".join(p)),
+        st.none()
+        | st.tuples(
+            st.integers(0, 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(0, 2**64 - 1),
+        ),
+    ),
+    st.integers(1, 3),
+)
+def test_groups_hold_every_path_with_its_stat_data(seen, worth):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "_WORTH", worth)
+        groups = marshal.loads(marshal.dumps(grouping.grouped(seen, "/r")))
+    found = {}
+    for folder, names, fields in groups:
+        values = iter(memoryview(fields).cast("q") if isinstance(fields, bytes) else fields)
+        for name in names.split("\0") if names else ():
+            sig = (next(values), next(values), next(values), next(values))
+            path = f"/r/{folder}/{name}" if folder else f"/r/{name}"
+            found[path] = None if sig == (-1, -1, -1, -1) else sig
+        assert not list(values)
+    assert found == seen
 
 
 def test_a_change_that_keeps_size_and_mtime_is_noticed(project):

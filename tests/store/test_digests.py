@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mlbuild.errors import DataError
 from mlbuild.store.digests import GRANULE_NS, Digests, settled
+from mlbuild.store.statcache import packed, unpacked
 
 root_only = pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 
@@ -219,6 +221,137 @@ def test_one_new_file_among_many_is_the_only_one_read(tmp_path):
         after = again(tmp_path).of(tmp_path / "data")
     assert after.nfiles == 51
     assert read == ["data/new"]
+
+
+CHANGES = {
+    "a file's text": lambda d: (d / "sub/7").write_text("!"),
+    "a file's text of the same size and date": lambda d: _rewrite(d / "sub/7"),
+    "a new file": lambda d: (d / "sub/new").write_text("7"),
+    "a file gone": lambda d: (d / "sub/7").unlink(),
+    "a file renamed": lambda d: (d / "sub/7").rename(d / "sub/70"),
+    "two files exchanged": lambda d: _exchange(d / "sub/7", d / "sub/8"),
+    "a folder renamed": lambda d: (d / "sub").rename(d / "other"),
+    "a folder replaced": lambda d: (shutil.rmtree(d / "sub"), (d / "sub").mkdir()),
+    "a file in the place of a folder": lambda d: (
+        shutil.rmtree(d / "sub"),
+        (d / "sub").write_text("7"),
+    ),
+    "a folder in the place of a file": lambda d: ((d / "1").unlink(), (d / "1").mkdir()),
+}
+
+
+def _rewrite(path: Path) -> None:
+    times = path.stat()
+    path.write_text("!")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _exchange(one: Path, two: Path) -> None:
+    one.rename(one.with_name("x"))
+    two.rename(one)
+    one.with_name("x").rename(two)
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_every_change_of_a_folder_is_seen_by_the_cache_as_by_a_reading(tmp_path, what):
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    for i in range(10):
+        (data / f"{i}").write_text(str(i))
+        (data / f"sub/{i}").write_text(str(i))
+    age(tmp_path)
+    digests = again(tmp_path)
+    before = digests.of(data)
+    digests.flush()
+    CHANGES[what](data)
+    after = again(tmp_path).of(data)
+    assert after == Digests(tmp_path / "elsewhere", tmp_path).of(data)
+    assert after != before
+
+
+def test_a_folder_that_did_not_change_is_not_read_again(tmp_path):
+    (tmp_path / "data/sub").mkdir(parents=True)
+    (tmp_path / "data/sub/f").write_text("x")
+    age(tmp_path)
+    digests = again(tmp_path)
+    before = digests.of(tmp_path / "data")
+    listing = digests.listing(tmp_path / "data")
+    digests.flush()
+    with reads(tmp_path) as read:
+        after = again(tmp_path)
+        assert after.of(tmp_path / "data") == before
+        assert after.listing(tmp_path / "data") == listing == {"sub/f": md5_of("x")}
+    assert read == []
+
+
+def md5_of(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_cache_of_another_format_is_rebuilt_silently(tmp_path, monkeypatch, version):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/f").write_text("x")
+    age(tmp_path)
+    monkeypatch.setattr("mlbuild.store.statcache._VERSION", version)
+    digests = again(tmp_path)
+    known = digests.of(tmp_path / "data")
+    digests.flush()
+    monkeypatch.undo()
+    with reads(tmp_path) as read:
+        assert again(tmp_path).of(tmp_path / "data") == known
+    assert read == ["data/f"]
+
+
+def test_a_file_of_many_that_has_just_changed_is_the_only_one_not_trusted(tmp_path):
+    (tmp_path / "data").mkdir()
+    for i in range(5):
+        (tmp_path / f"data/{i}").write_text(str(i))
+    age(tmp_path)
+    for attempt in range(100):  # on a busy machine a tick passes before the file is read
+        (tmp_path / "data/3").write_text(f"new {attempt}")
+        digests = again(tmp_path)
+        digests.of(tmp_path / "data")
+        if time.time_ns() < (tmp_path / "data/3").stat().st_ctime_ns + GRANULE_NS:
+            break
+    digests.flush()
+    with reads(tmp_path) as read:
+        again(tmp_path).of(tmp_path / "data")
+    assert read == ["data/3"]
+
+
+def test_only_what_was_not_at_rest_counts_as_too_much_to_read_again(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/old").write_text("x" * 100)
+    age(tmp_path)
+    (tmp_path / "data/new").write_text("x")
+    digests = again(tmp_path)
+    digests.of(tmp_path / "data")
+    assert digests.settle(limit_bytes=10)
+
+
+def test_what_others_put_beside_a_result_is_read_before_it_is_believed(digests, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/f").write_text("x")
+    known = digests.of(tmp_path / "out")
+    (tmp_path / "out/more").write_text("y")
+    digests.learn(tmp_path / "out", known, {"f": md5_of("x")})
+    assert digests.of(tmp_path / "out").nfiles == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(0, 2**64 - 1),
+        ),
+        max_size=5,
+    )
+)
+def test_packed_stat_data_are_the_same_unpacked(sigs):
+    assert unpacked(packed(sigs)) == sigs
 
 
 def test_a_moved_checkout_keeps_its_cache(tmp_path):

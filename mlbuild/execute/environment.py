@@ -36,9 +36,10 @@ THREAD_VARIABLES = (
 _FIXED = {
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",  # what a user installed for himself is not the toolchain's
+    # Kinds and scripts lie in folders that are inputs: what changes while it runs is not kept.
+    "PYTHONDONTWRITEBYTECODE": "1",
 }
 _WORKER = {
-    "PYTHONDONTWRITEBYTECODE": "1",  # kinds may lie in the user's project
     "PYTHONUTF8": "1",  # open() means the same on every machine
 }
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from mlbuild.errors import MlbuildError
 from mlbuild.facts import code_listing
 from mlbuild.plan import Planned
-from mlbuild.records import DatasetRef, Input, Json, PathRef, ResolvedPipeline, Source, StageOutput
+from mlbuild.records import (
+    DatasetRef,
+    Input,
+    Json,
+    PathRef,
+    ResolvedPipeline,
+    Source,
+    Stage,
+    StageOutput,
+    StageRecord,
+)
 from mlbuild.registry import Registry
 from mlbuild.store.listings import packages_of
 from mlbuild.store.project import Store
@@ -110,14 +120,18 @@ class Meanings:
         with contextlib.suppress(OSError):
             if not md5.endswith(".dir"):
                 return self._store.cache.path(md5).stat().st_size
-        return self._recorded.get(md5)
+        return self._sizes.get(md5)
 
     def last_use(self, key: str) -> tuple[str, float] | None:
         """Which stage had a key last, and when."""
         return self._store.runs.last_use(key)
 
+    def recorded(self, stage: Stage) -> StageRecord | None:
+        """The last record of a stage."""
+        return self._store.recorded(stage)
+
     @cached_property
-    def _recorded(self) -> Mapping[str, int]:
+    def _sizes(self) -> Mapping[str, int]:
         if self._store.ledger is None:
             return {}
         blocks = self._store.ledger.lock().blocks.values()

@@ -40,7 +40,6 @@ builds = st.builds(
     locked=rarely,
     record=st.sampled_from([True] * 9 + [False]),
     remember=st.booleans(),
-    seed=st.integers(0, 20),
 )
 steps = st.one_of(operations, operations, builds)
 

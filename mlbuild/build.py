@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -24,14 +24,13 @@ from mlbuild.records import (
     Decision,
     Json,
     Listener,
-    Outcome,
     Progress,
     Stage,
     StageResult,
 )
 from mlbuild.report.enginelog import EngineLog
 from mlbuild.report.listener import Silent
-from mlbuild.report.outcome import IN_PLACE, build_result
+from mlbuild.report.outcome import IN_PLACE, build_result, if_repeated
 from mlbuild.sharing import Sharing
 from mlbuild.store.pins import Variation
 from mlbuild.store.project import Store
@@ -378,15 +377,8 @@ class Pipeline:
         standing.keep(self.store, identity, results, stands, still | seen)
         if options.told_again is None or not result.ok or options.force:
             return
-        kept = Outcome.EXCLUDED  # a gate takes a variant out each time
-        reused = tuple(
-            replace(s, outcome=kept if s.outcome is kept else Outcome.REUSED, reasons=(), seconds=0)
-            if s.stage in decided
-            else s
-            for s in result.stages
-        )
-        again = replace(result, stages=reused, seconds=0.0, notes=())
-        text = options.told_again([self._stages[s.stage] for s in reused], again)
+        again = if_repeated(result)
+        text = options.told_again([self._stages[s.stage] for s in again.stages], again)
         self.store.write_noop(options.arguments, options.caller, text, still=still)
 
 

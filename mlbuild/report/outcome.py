@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mlbuild.errors import (
     EXIT_DATA,
@@ -51,3 +52,15 @@ def build_result(
     code = exit_code(results, locked=locked)
     stages = tuple(results[name] for name in order)
     return BuildResult(pipeline, code == EXIT_OK, code, stages, seconds, tuple(notes))
+
+
+def if_repeated(result: BuildResult) -> BuildResult:
+    """What the same run would tell if nothing changed: stages are reused, in no time."""
+    kept = Outcome.EXCLUDED  # a gate takes a variant out each time
+    stages = []
+    for stage in result.stages:
+        if stage.outcome is not Outcome.REUSED:
+            outcome = kept if stage.outcome is kept else Outcome.REUSED
+            stage = replace(stage, outcome=outcome, reasons=(), seconds=0.0, notes=())
+        stages.append(stage)
+    return replace(result, stages=tuple(stages), seconds=0.0, notes=())

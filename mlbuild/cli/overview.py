@@ -17,6 +17,7 @@ from mlbuild.report.overview import Overview, last_build, overview_events, overv
 from mlbuild.store.gc.git import git
 from mlbuild.store.gitignore import git_top
 from mlbuild.store.lock import running
+from mlbuild.store.pins import SUFFIX
 from mlbuild.store.publish import slug
 
 
@@ -52,8 +53,8 @@ def _row(file: Path, root: Path, changed: set[Path], named: bool) -> Overview:
     state = pipeline.root / ".mlbuild"
     holder = running(state / "locks").get(slug(pipeline.name))
     last = last_build(state / "logs" / "mlbuild.log", pipeline.name, holder is not None)
-    pins = {file.resolve().with_name(f"{file.stem}.lock{end}") for end in (".json", ".yaml")}
-    return Overview(shown, pipeline.name, planned, last, holder, not pins.isdisjoint(changed))
+    pins = file.resolve().with_name(f"{file.stem}{SUFFIX}")
+    return Overview(shown, pipeline.name, planned, last, holder, pins in changed)
 
 
 def _uncommitted(roots: Sequence[Path]) -> set[Path]:
@@ -63,7 +64,7 @@ def _uncommitted(roots: Sequence[Path]) -> set[Path]:
         top = git_top(root)
         if top is None:
             continue
-        patterns = ("dvc.yaml", "dvc.lock", "*-lock.json")
+        patterns = ("dvc.yaml", "dvc.lock", f"*{SUFFIX}")
         try:
             told = git(
                 root, "status", "--porcelain", "-z", "-uall", "--no-renames", "--", *patterns

@@ -9,8 +9,9 @@ from pathlib import Path
 from mlbuild.build import Pipeline
 from mlbuild.errors import DataError, MlbuildError
 from mlbuild.pipeline.root import project_root
+from mlbuild.store.pins import SUFFIX
 
-_PINS = re.compile(r"^      ['\"]?(.+)\.lock\.(?:json|yaml)['\"]?:[ \t]*$", re.M)
+_PINS = re.compile(rf"^      ['\"]?(.+){re.escape(SUFFIX)}['\"]?:[ \t]*$", re.M)
 _PATH = re.compile(r"^    - path: ['\"]?(.+?)['\"]?[ \t]*$", re.M)
 
 
@@ -23,7 +24,7 @@ def pipeline_files(root: Path) -> list[Path]:
     """Every file in `pipelines/`, and those elsewhere that dvc.lock names, there or not."""
     folder = root / "pipelines"
     found = [p for p in sorted(folder.glob("*.y*ml")) if p.suffix in (".yaml", ".yml")]
-    found = [p for p in found if not p.stem.endswith(".lock")]
+    found = [p for p in found if not p.stem.endswith(".lock")]  # their lock files' old name
     stems = {p.with_suffix("") for p in found}
     named = (root / name for name in dict.fromkeys(_PINS.findall(_ledger(root))))
     return found + [stem.with_name(f"{stem.name}.yaml") for stem in named if stem not in stems]

@@ -15,11 +15,11 @@ import yaml
 from mlbuild.errors import DataError
 from mlbuild.records import Json
 from mlbuild.store.files import explained
+from mlbuild.store.pins import SUFFIX
 from mlbuild.store.yaml12 import load
 
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{30}(?:\.dir)?")
-_PINS = re.compile(r"-lock\.json$")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -144,7 +144,7 @@ def _owner(facts: Json) -> tuple[str, str]:
     try:
         ((pins, stages),) = facts["params"].items()
         ((_, facts),) = stages.items()
-        return _PINS.sub(".yaml", pins), str(facts["stage"])
+        return f"{pins.removesuffix(SUFFIX)}.yaml", str(facts["stage"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return "", str(facts.get("cmd") or "") if isinstance(facts, dict) else ""
 

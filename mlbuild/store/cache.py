@@ -25,6 +25,7 @@ from mlbuild.records import Digest
 from mlbuild.store.copying import UMASK, can_share, clone, materialize, materialize_all, tried
 from mlbuild.store.files import checkpoint, explained, remove
 from mlbuild.store.ignoring import Ignore
+from mlbuild.store.meter import UNHEARD, Meter
 from mlbuild.store.reading import content_md5, has_content
 from mlbuild.store.small import bring, read, write
 from mlbuild.store.twins import Twins
@@ -64,6 +65,11 @@ class Objects:
         self._made: set[str] = set()
         self._sharing: bool | None = None  # not known yet
         self.twins: Twins | None = None  # what is known of large contents, where somebody keeps it
+
+    @property
+    def linked(self) -> bool:
+        """Whether outputs share their file with the cache."""
+        return any(kind in ("hardlink", "symlink") for kind in self._links)
 
     def path(self, md5: str) -> Path:
         """Where the object of that digest lies, or would."""
@@ -130,21 +136,24 @@ class Objects:
                 return Ingested(Digest(md5, size, isexec=isexec), None)
             return self._put_folder(str(path), ignore, place)
 
-    def put_listed(self, files: Iterable[tuple[Path, str]]) -> None:
+    def put_listed(self, files: Iterable[tuple[Path | str, str]], meter: Meter = UNHEARD) -> None:
         """Puts files whose digests are known; those that are there already are not read."""
         jobs = {md5: str(path) for path, md5 in files if not self.has(md5)}
         wanted: list[tuple[str, str | None]] = [(name, md5) for md5, name in jobs.items()]
         with explained("storing data", self.folder):
-            for (name, md5), (got, _, _) in zip(wanted, self._put_all(wanted), strict=True):
+            found = self._put_all(wanted, meter)
+            for (name, md5), (got, _, _) in zip(wanted, found, strict=True):
                 if got != md5:
                     raise DataError(f"{name} changed while it was stored", hint="run again")
 
-    def put_tree(self, path: Path, md5: str, listing: dict[str, str]) -> None:
-        """Puts a file or folder whose digests are known."""
+    def put_tree(
+        self, path: Path, md5: str, listing: dict[str, str], meter: Meter = UNHEARD
+    ) -> None:
+        """Puts a file or folder whose digests are known; ``meter`` is told of what is copied."""
         if not md5.endswith(".dir"):
-            self.put_listed([(path, md5)])
+            self.put_listed([(path, md5)], meter)
             return
-        self.put_listed((path / rel, inner) for rel, inner in listing.items())
+        self.put_listed(((f"{path}/{rel}", inner) for rel, inner in listing.items()), meter)
         self.put_bytes(*listing_md5(listing.items()))
 
     def put_bytes(self, md5: str, data: bytes) -> None:
@@ -215,27 +224,33 @@ class Objects:
         self.put_bytes(md5, data)  # last: a listing promises its files
         return Ingested(Digest(md5, sum(got[1] for got in found), nfiles=len(listing)), listing)
 
-    def _put_all(self, jobs: list[tuple[str, str | None]]) -> Iterator[tuple[str, int, bool]]:
+    def _put_all(
+        self, jobs: list[tuple[str, str | None]], meter: Meter = UNHEARD
+    ) -> Iterator[tuple[str, int, bool]]:
         """Puts many files, in order; by processes where there are very many small ones."""
+
+        def long_way(job: tuple[str, str | None]) -> tuple[str, int, bool]:
+            with explained("storing data", Path(job[0])):
+                return self._put_file(*job, meter)
+
         if len(jobs) < MANY or self._shares():
-            yield from _each(jobs, self._put_file_of)
+            yield from _each(jobs, long_way)
             return
         prefix = self._temporary()
         parts = spread("keep", jobs, lambda part: (self._files, f"{prefix}-{part}-"))
         for job, got in zip(jobs, chain.from_iterable(parts), strict=True):
-            yield got or self._put_file_of(job)
+            meter.add(got[1] if got else 0)
+            yield got or long_way(job)
 
-    def _put_file_of(self, job: tuple[str, str | None]) -> tuple[str, int, bool]:
-        with explained("storing data", Path(job[0])):
-            return self._put_file(*job)
-
-    def _put_file(self, name: str, expected: str | None = None) -> tuple[str, int, bool]:
+    def _put_file(
+        self, name: str, expected: str | None = None, meter: Meter = UNHEARD
+    ) -> tuple[str, int, bool]:
         found = os.stat(name)  # noqa: PTH116
         if not stat.S_ISREG(found.st_mode):
             raise DataError(f"{name} is neither a file nor a folder: it cannot be an output")
         temporary = self._temporary()
         try:
-            md5, size = self._copied(name, temporary, expected)
+            md5, size = self._copied(name, temporary, expected, meter)
             self._name(temporary, md5)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -264,14 +279,17 @@ class Objects:
         checkpoint("object")
         os.replace(temporary, f"{folder}/{md5[2:]}")  # noqa: PTH105
 
-    def _copied(self, name: str, temporary: str, expected: str | None) -> tuple[str, int]:
+    def _copied(
+        self, name: str, temporary: str, expected: str | None, meter: Meter
+    ) -> tuple[str, int]:
         """A private copy that is hashed itself; small ones are written from what was hashed."""
         small = None if self._shares() else read(name)
         if small is not None:
             data = small[0]
             if write(temporary, data, 0o444):
+                meter.add(len(data))
                 return hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data)
-        clone(name, temporary)
+        clone(name, temporary, meter.add)
         size = os.stat(temporary).st_size  # noqa: PTH116
         if expected and has_content(temporary, expected, self.twins):
             return expected, size

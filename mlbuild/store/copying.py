@@ -14,10 +14,17 @@ from pathlib import Path
 from mlbuild.errors import DataError
 
 _FICLONE = 0x40049409
+_PIECE = 64 << 20
 
 
-def clone(source: str, to: str) -> None:
-    """Copies bytes to a new file; shares them where the filesystem can."""
+def clone(source: str, to: str, told: Callable[[int], object] = lambda count: None) -> None:
+    """Copies bytes to a new file; shares them where the filesystem can.
+
+    Args:
+        source: an existing file.
+        to: where nothing is.
+        told: of each piece that was copied, how many bytes it had.
+    """
     if sys.platform != "linux":
         shutil.copyfile(source, to)  # macOS: clones by itself
         return
@@ -28,8 +35,8 @@ def clone(source: str, to: str) -> None:
         except OSError:
             pass  # no reflinks here
         try:
-            while os.copy_file_range(src.fileno(), dst.fileno(), 1 << 30):
-                pass
+            while count := os.copy_file_range(src.fileno(), dst.fileno(), _PIECE):
+                told(count)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from mlbuild.errors import DataError
+from mlbuild.lazily import lazily
 from mlbuild.records import Digest, Json, Progress
 from mlbuild.store.cache import Objects, is_digest
 from mlbuild.store.depends import inside
 from mlbuild.store.digests import Digests
 from mlbuild.store.files import explained, remove, write_atomic
 from mlbuild.store.gitignore import ignore, tracked
+from mlbuild.store.meter import Meter
 from mlbuild.store.publish import move_path
 from mlbuild.store.team import Team
 from mlbuild.store.yaml12 import Loader, entry, load
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
 
 
 class Tracker:
@@ -32,7 +38,7 @@ class Tracker:
 
         Args:
             path: relative to the root, or absolute.
-            progress: of reading what is not known yet.
+            progress: of reading and storing what is not known yet.
 
         Returns:
             {path, md5, by}: ``by`` says who versions it: "dvc", "git", or None outside the root.
@@ -49,7 +55,7 @@ class Tracker:
             return {**facts, "by": "git"}
         file = self.tracker(relative)
         if file is None or file == self._dvc_file(relative):
-            self._write(relative, digest)
+            self._write(relative, digest, progress)
         return {**facts, "by": "dvc"}
 
     def pull(self, path: str, progress: Progress | None = None) -> bool:
@@ -133,9 +139,10 @@ class Tracker:
     def _dvc_file(self, relative: str) -> Path:
         return self._root / f"{relative}.dvc"
 
-    def _write(self, relative: str, digest: Digest) -> None:
+    def _write(self, relative: str, digest: Digest, progress: Progress | None) -> None:
         whole, file = self._root / relative, self._dvc_file(relative)
-        self._objects.put_tree(whole, digest.md5, self._digests.listing(whole))
+        meter = Meter(progress, f"storing {relative}", digest.size)
+        self._objects.put_tree(whole, digest.md5, self._digests.listing(whole), meter)
         item: dict[str, Json] = {"md5": digest.md5, "size": digest.size}
         if digest.nfiles is not None:
             item["nfiles"] = digest.nfiles

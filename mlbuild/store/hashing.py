@@ -18,7 +18,9 @@ from mlbuild.store.statcache import Sig
 from mlbuild.store.ticks import settled
 from mlbuild.store.twins import Twins
 from mlbuild.store.walking import sig_of
-from mlbuild.store.workers import cores, spread
+from mlbuild.store.workers import MANY, cores, spread
+
+_THREADED = 64 << 10  # bytes; taking the MD5 of more, threads do not stand in each other's way
 
 
 class Read(NamedTuple):
@@ -63,7 +65,9 @@ def read_all(
         Path and what was read, in any order.
     """
     now = time.time_ns()
-    small = [path for path, size in files if size < LARGE]
+    # Few files of some size are better read on threads, which start at once.
+    limit = LARGE if len(files) >= MANY else _THREADED
+    small = [path for path, size in files if size < limit]
     done = iter(small)
     for part in spread("rows", small):
         for row in part:
@@ -74,7 +78,7 @@ def read_all(
                 sig = row[:4]
                 meter.add(sig[0])
                 yield path, Read(row[4], sig, settled(sig, now))
-    large = [path for path, size in files if size >= LARGE]
+    large = [path for path, size in files if size >= limit]
     with ThreadPoolExecutor(min(threads or cores(), max(1, len(large)))) as pool:
         try:
             reads = pool.map(lambda path: read_one(path, twins, meter), large)

@@ -17,10 +17,10 @@ class Meter:
     Args:
         progress: told of bytes done and in all; from whatever thread adds them, one at a time.
         text: what is being done, for people.
-        total: bytes in all.
+        total: bytes in all; None: nobody knows.
     """
 
-    def __init__(self, progress: Progress | None, text: str, total: int) -> None:
+    def __init__(self, progress: Progress | None, text: str, total: int | None) -> None:
         self._progress, self._text, self._total = progress, text, total
         self._done = 0
         self._next = time.monotonic() + _QUIET_SECONDS
@@ -40,8 +40,12 @@ class Meter:
             now = time.monotonic()
             if self._progress and now >= self._next:
                 self._next = now + _BETWEEN_SECONDS
-                text = f"{self._text}: {_size(self._done)} of {_size(self._total)}"
-                self._progress(float(self._done), float(self._total), text)
+                of = f" of {_size(self._total)}" if self._total is not None else ""
+                text = f"{self._text}: {_size(self._done)}{of}"
+                self._progress(self._done, self._total, text)
+
+
+UNHEARD = Meter(None, "", None)  # nobody wants to know
 
 
 def _size(count: float) -> str:

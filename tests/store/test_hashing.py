@@ -380,3 +380,26 @@ def test_whoever_was_stopped_reads_no_further(tmp_path):
     meter.stop()
     with pytest.raises(InterruptedError):
         reading.content_md5(str(big(tmp_path / "f")), Twins(tmp_path / "twins"), meter)
+
+
+def test_storing_a_dataset_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlbuild.store.meter._QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("mlbuild.store.meter._BETWEEN_SECONDS", 0.0)
+    told: list[tuple[float, float | None, str]] = []
+    (tmp_path / "data").mkdir()
+    big(tmp_path / "data/large", size=2 * LARGE)
+    (tmp_path / "data/small").write_text("x")
+    digests = Digests(tmp_path / ".mlbuild", tmp_path)
+    found = digests.of(tmp_path / "data")
+    meter = Meter(lambda *what: told.append(what), "storing data", found.size)
+    objects = Objects(tmp_path / "cache")
+    objects.put_tree(tmp_path / "data", found.md5, digests.listing(tmp_path / "data"), meter)
+    assert told[-1] == (found.size, found.size, "storing data: 2 MB of 2 MB")
+
+
+def test_files_of_some_size_have_the_digests_of_their_bytes(tmp_path):
+    (tmp_path / "data").mkdir()
+    for number in range(12):
+        (tmp_path / f"data/{number}").write_bytes(bytes([number]) * (number << 14))
+    digests = Digests(tmp_path / ".mlbuild", tmp_path)
+    assert digests.listing(tmp_path / "data") == listing_of(tmp_path / "data")

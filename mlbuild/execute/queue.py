@@ -28,6 +28,7 @@ from mlbuild.records import (
 )
 
 # A signal handler can only set a flag (an exception could lose an event that was just read).
+_OVERTAKEN = 2  # times its slots: how many others may start before one that waits
 _POLL_SECONDS = 0.25
 
 PASSING = frozenset({Outcome.RAN, Outcome.REUSED, Outcome.RESTORED, Outcome.EXCLUDED})
@@ -81,6 +82,7 @@ class Queue:
         # Ready, but the resources are taken. By what they want: where the first of a kind does
         # not fit, ten thousand like it are not looked at.
         self._waiting: dict[Resources, deque[Planned]] = {}
+        self._overtaken: dict[Resources, int] = {}  # how many others were started meanwhile
         self._running: dict[str, Planned] = {}
         self._attempts: dict[str, int] = {}
         self._limits = self.executor.capabilities()
@@ -160,6 +162,10 @@ class Queue:
     def _submit(self, planned: Planned) -> None:
         name = planned.stage.name
         self._attempts[name] = attempt = self._attempts.get(name, 0) + 1
+        self._overtaken.pop(planned.stage.resources, None)
+        for other in self._waiting:
+            if self._delays(planned.stage.resources, other):
+                self._overtaken[other] = self._overtaken.get(other, 0) + 1
         task = self.steps.start(planned, attempt)
         if isinstance(task, StageResult):
             self._ended(task)
@@ -170,8 +176,19 @@ class Queue:
     def _fits(self, wanted: Resources) -> bool:
         if not self._running:
             return True  # alone on the machine, a stage may take all of it
+        if len(self._running) >= self._limits.slots or self._lacking(wanted):
+            return False
+        patience = _OVERTAKEN * self._limits.slots
+        tired = [other for other, count in self._overtaken.items() if count >= patience]
+        return not any(self._delays(wanted, other) for other in tired)
+
+    def _delays(self, wanted: Resources, other: Resources) -> bool:
+        """Whether one that is started now takes what another one waits for."""
+        return wanted != other and any(getattr(wanted, name) for name in self._lacking(other))
+
+    def _lacking(self, wanted: Resources) -> list[str]:
         used = [p.stage.resources for p in self._running.values()]
-        return len(used) < self._limits.slots and fits(self._limits, [*used, wanted])
+        return lacking(self._limits, [*used, wanted])
 
     def _heard(self, event: ExecutionEvent) -> None:
         if not isinstance(event, Finished):
@@ -207,14 +224,10 @@ class Queue:
                 heapq.heappush(self._ready, self._rank[child])
 
 
-def fits(limits: Capabilities, wanted: Sequence[Resources]) -> bool:
-    """Whether all of these can run at one time."""
-    return (
-        sum(w.cpu for w in wanted) <= limits.cpu
-        and sum(w.gpu for w in wanted) <= limits.gpu
-        and sum(w.memory_gb for w in wanted) <= limits.memory_gb
-        and sum(w.macos for w in wanted) <= limits.macos
-    )
+def lacking(limits: Capabilities, wanted: Sequence[Resources]) -> list[str]:
+    """Of what there is too little for all of these to run at one time."""
+    names = ("cpu", "gpu", "memory_gb", "macos")
+    return [n for n in names if sum(getattr(w, n) for w in wanted) > getattr(limits, n)]
 
 
 def impossible(limits: Capabilities, wanted: Resources) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -35,7 +35,6 @@ def keep(
     store: Store,
     kinds: Registry,
     toolchains: Toolchains,
-    path_of: Callable[[Source], Path],
 ) -> None:
     """Notes what a stage was made of; costs next to nothing where that is known already."""
     listings, parts, stage = store.listings, planned.parts, planned.stage
@@ -47,8 +46,9 @@ def keep(
         if stage.toolchain and toolchain and not listings.has(toolchain):
             listings.keep_packages(toolchain, toolchains.lock(stage.toolchain).lines)
         for source, md5 in folders(planned):
-            if not isinstance(source, StageOutput) and not listings.has(md5):
-                listings.keep_folder(md5, store.digests.listing(path_of(source)))
+            place = store.digests.place_of(md5)  # None: restored without it, so not fetched
+            if place and not isinstance(source, StageOutput) and not listings.has(md5):
+                listings.keep_folder(md5, store.digests.listing(place))
 
 
 def folders(planned: Planned) -> Iterator[tuple[Source, str]]:

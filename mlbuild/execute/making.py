@@ -114,7 +114,7 @@ class TaskMaker:
 
     def keep_meaning(self, planned: Planned, store: Store) -> None:
         """Notes what the digests in a stage's key stand for, so that `explain` can tell."""
-        meaning.keep(planned, store, self._kinds, self._toolchains, self._path)
+        meaning.keep(planned, store, self._kinds, self._toolchains)
 
     def log_of(self, stage: str) -> Path:
         """Where a stage's log lies."""

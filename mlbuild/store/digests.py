@@ -7,6 +7,7 @@ one tick of the filesystem's clock look alike.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat as st
 import time
@@ -95,6 +96,17 @@ class Digests:
         folder = self._folders.get(str(path))
         return folder.tree.listing() if folder else {}
 
+    def stat_data(self, path: Path) -> bytes | None:
+        """A digest of the stat data of a file, or of all files of a folder, looked at anew."""
+        self.forget(path)
+        if self.of(path) is None:
+            return None
+        folder = self._folders.get(str(path))
+        if folder is None:
+            return packed([sig] if (sig := self._seen[str(path)]) else [])
+        data = "\0".join(folder.walk.names).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(data + packed(folder.walk.sigs)).digest()
+
     def ignore(self) -> Ignore:
         """What does not count in the project's folders. Its files are watched like any other."""
         if self._ignore is None:
@@ -108,9 +120,9 @@ class Digests:
     def forget(self, path: Path) -> None:
         """Something was written here or below: look again."""
         key = str(path)
-        if key.endswith("/.dvcignore"):
-            self._ignore = None
         for known in (key, *_above(key, self._root), *self._below.pop(key, ())):
+            if known.endswith("/.dvcignore"):
+                self._ignore = None  # whoever asks for rules looks at their files again
             self._memo.pop(known, None)
             self._folders.pop(known, None)
             self._seen.pop(known, None)

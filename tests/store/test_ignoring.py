@@ -125,6 +125,17 @@ def test_every_file_that_may_hold_rules_is_watched(tmp_path, where):
     assert again.seen[str(tmp_path / where)] is not None
 
 
+def test_rules_are_still_watched_when_the_folder_around_them_was_forgotten(tmp_path):
+    (tmp_path / "data/sub").mkdir(parents=True)
+    (tmp_path / "data/sub/f").write_text("x")
+    digests = Digests(tmp_path / ".mlbuild", tmp_path)
+    digests.of(tmp_path / "data/sub")
+    digests.forget(tmp_path / "data")
+    (tmp_path / "data/.dvcignore").write_text("f\n")
+    assert digests.of(tmp_path / "data/sub").nfiles == 0
+    assert digests.seen[str(tmp_path / "data/.dvcignore")] is not None
+
+
 def test_a_rule_that_changes_while_it_is_read_is_noticed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/f").write_text("x")

@@ -73,6 +73,8 @@ def explanation(told: Explanation, everything: bool = False) -> list[str]:
         lines.append("  every part of its key is as it was")
     for change in told.changes:
         lines += _lines(change, everything)
+    if item.record and item.record.undeclared:
+        lines.append(f"  it {advice.remark(item.record.undeclared)}; no change of that is noticed")
     return lines + _origin(told)
 
 

@@ -360,7 +360,7 @@ class TestNothingElseChanges:
         if python is None:
             pytest.skip(f"there is no Python {minor} here")
         desk.write("src/sitecustomize.py", "import sys\nsys.USERS = 1\n")
-        desk.env["PYTHONPATH"] = "src"
+        desk.env |= {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
         code = "import sys; print(sys.USERS, len([p for p in sys.path if 'startup' in p]))"
         assert desk.run(python, "-c", code).strip("()\n") in ("1 0", "1, 0")
         assert desk.noted() == set()

@@ -343,6 +343,18 @@ class TestBuild:
             "tools/near.py, tools/notes.py, tools/s3cret.txt\n"
         ) in status.out
         assert undeclared(mlbuild("status", "pipelines/p.yaml", "--json")) == UNDECLARED
+        explained = mlbuild("explain", "pipelines/p.yaml", "notes").out
+        assert "tools/s3cret.txt; no change of that is noticed\n" in explained
+        other = project / "other.txt"  # a leaf that changed: all else stands as it is
+        other.write_text("1")
+        leaf = "  leaf: {run: 'cat other.txt > ${{ outputs.o }}', inputs: {i: ./other.txt}, "
+        file = project / "pipelines/p.yaml"
+        file.write_text(file.read_text() + leaf + "outputs: {o: leaf.txt}}\n")
+        assert notes("--json").outcomes["leaf"] == "ran"
+        other.write_text("2")
+        stands = notes("--json")
+        assert stands.outcomes == {"train": "reused", "notes": "reused", "leaf": "ran"}
+        assert undeclared(stands) == UNDECLARED
 
     def test_it_is_no_part_of_the_key(self, notes: Run, project: Path) -> None:
         keys = [{e["stage"]: e.get("key") for e in notes("--json").events[:-1]}]

@@ -14,8 +14,12 @@ import sys
 def _note_reads():
     facts = os.environ.get("WATCHED_BY_MLBUILD")
     if facts and hasattr(sys, "addaudithook"):
-        import mlbuild_reads
-
+        others = sys.dont_write_bytecode
+        sys.dont_write_bytecode = False  # of this module alone, or each start compiles it again
+        try:
+            import mlbuild_reads
+        finally:
+            sys.dont_write_bytecode = others
         mlbuild_reads.begin(facts)
 
 

@@ -224,6 +224,18 @@ def test_a_cache_outside_the_project_needs_a_word(
     assert mlbuild("gc", "--shared").code == 0
 
 
+def test_what_dvc_gc_left_promised_is_cleared_away(
+    history: None, project: Path, mlbuild: Run
+) -> None:
+    dvc("gc", "-w", "-f")
+    done = mlbuild("gc", *NOW, "--yes", "--json")
+    assert deleted(done) and done.events[-1]["deleted_results"] == 6
+    again = mlbuild("run", "pipelines/p.yaml", "--json")
+    assert set(again.outcomes.values()) == {"reused"}
+    changed = mlbuild("run", "pipelines/p.yaml", "--set", "n=4", "--json")
+    assert set(changed.outcomes.values()) == {"ran"}
+
+
 def test_a_bare_repository_has_nothing_to_collect(
     project: Path, mlbuild: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

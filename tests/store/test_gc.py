@@ -274,6 +274,21 @@ def test_another_worktree_keeps_what_it_has_not_committed(states) -> None:
     assert gone(project, wanted - new) and alive(project, new)
 
 
+def test_worktrees_that_share_a_cache_keep_each_others_builds_safe(states) -> None:
+    project, old, new = states
+    other = project.root.parent / "other"
+    git(project.root, "worktree", "add", "-q", os.fspath(other))
+    cache = project.root / ".dvc/cache"
+    (other / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    found, _ = collected(project)
+    assert found.roots == [project.root, other]
+    project.root = other
+    found, _ = collected(project)
+    assert found.roots == [other, cache.parents[1]]
+    assert all(Objects(cache).complete(md5) for md5 in new)
+    assert not any(Objects(cache).has(md5) for md5 in old)
+
+
 def test_a_worktree_of_a_bare_repository_has_no_main_checkout(states, tmp_path) -> None:
     project, old, new = states
     git(tmp_path, "clone", "-q", "--bare", os.fspath(project.root), "bare.git")
@@ -342,6 +357,16 @@ def test_a_promise_without_its_objects_is_removed_however_young(states) -> None:
     left = look_through(project.root / ".dvc/cache").entries
     assert len(left) == 2 and all(entry.digests <= new for entry in left)
     assert len(found.caches[0].cache.entries) == 4
+
+
+def test_a_damaged_listing_is_told(states) -> None:
+    project, _, new = states
+    (listing,) = {md5 for md5 in new if md5.endswith(".dir")}
+    path = objects_of(project).path(listing)
+    path.chmod(0o644)
+    path.write_text("[]")
+    found, _ = collected(project)
+    assert found.notes[0] == f"{path}: damaged, so that what this folder needs cannot be told"
 
 
 def test_a_damaged_entry_goes_and_one_of_dvc_is_understood(states) -> None:

@@ -17,7 +17,7 @@ from mlbuild.datasets import cached
 from mlbuild.errors import DataError, UsageError
 from mlbuild.records import Progress
 from mlbuild.store.files import checkpoint, explained, remove, write_atomic
-from mlbuild.store.gc import outputs, roots
+from mlbuild.store.gc import git, outputs, roots
 from mlbuild.store.gc.inventory import Entry, Object, look_through
 from mlbuild.store.gc.leftovers import Leftover, leftovers
 from mlbuild.store.gc.survey import Policy, Survey, survey
@@ -107,6 +107,11 @@ def look(
         for folder in folders[:1]:
             found.roots += [r for r in roots.users_of(folder, held.roots) if r not in found.roots]
     found.caches = [survey(look_through(folder), needs, policy) for folder in folders]
+    found.notes += [
+        f"{cache.cache.path(md5)}: damaged, so that what this folder needs cannot be told"
+        for cache in found.caches
+        for md5 in sorted(cache.cache.damaged)
+    ]
     everything = [*leftovers(root, policy), *more]
     if declared is None:
         found.notes.append("not every pipeline can be read: old outputs in build/ stay")
@@ -191,10 +196,13 @@ def _refuse_others(root: Path, own: Path, folder: Path, request: Request) -> Non
             "results in it",
             hint=hint,
         )
-    top = (git_top(root) or own.parent).resolve()
-    if not folder.is_relative_to(top):
+    top = git_top(root)
+    # A worktree may use the cache of another one: all of them are looked at.
+    tops = [tree.path for tree in git.worktrees(top)] if top else [own.parent]
+    if not any(folder.is_relative_to(inner.resolve()) for inner in tops):
         raise UsageError(
-            f"the cache {folder} lies outside {top}: other projects may keep results in it",
+            f"the cache {folder} lies outside {top or own.parent}: other projects may keep results "
+            "in it",
             hint=hint,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -62,6 +64,7 @@ class Cache:
     objects: dict[str, Object] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     half_written: list[tuple[Path, Object]] = field(default_factory=list)
+    damaged: set[str] = field(default_factory=set)  # listings that name nothing any more
     _listings: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def path(self, md5: str) -> Path:
@@ -84,12 +87,14 @@ class Cache:
 
     def _read(self, md5: str) -> frozenset[str]:
         try:
-            rows = json.loads(self.path(md5).read_bytes())
-            return frozenset(str(row["md5"]) for row in rows)
+            raw = self.path(md5).read_bytes()
         except FileNotFoundError:
             return frozenset()
-        except (ValueError, KeyError, TypeError):
-            return frozenset()  # it promises nothing that could be kept
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if hashlib.md5(raw, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir"):
+                return frozenset(str(row["md5"]) for row in json.loads(raw))
+        self.damaged.add(md5)
+        return frozenset()
 
 
 def look_through(folder: Path) -> Cache:

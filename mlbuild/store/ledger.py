@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-
+from mlbuild.lazily import lazily
 from mlbuild.records import Digest, Json, Stage, StageRecord
 from mlbuild.store.dvcyaml import command
 from mlbuild.store.names import long_name, plain_name
@@ -22,10 +22,17 @@ from mlbuild.store.pins import SUFFIX, Head, read_head, read_text, spoiled
 from mlbuild.store.sections import Sections, split
 from mlbuild.store.yaml12 import load
 
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
+
 _LOCK_HEAD = "schema: '2.0'\n"
 _ITEM = re.compile(
-    r"^    - path: (.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)", re.M
+    r"^    - path: (?:\n        )?(.+)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)",
+    re.M,
 )
+FEW_SEARCHES = 16
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _KEY = re.compile(r"^ +key: '?([^\s']+)'?$", re.M)
 _SPACE = re.compile(r"\\u[0-9a-f]{4}|\\[a-z]| ")
@@ -108,6 +115,8 @@ class Ledger:
         self._lock: Sections | None = None
         self._text: str | None = None  # of dvc.lock
         self._by_key: dict[str, list[tuple[str, str]]] | None = None  # names and blocks
+        self._by_path: dict[str, set[str]] | None = None  # digests
+        self._searches = 0  # of the whole text
 
     def all_files(self) -> tuple[Path, Path, Path]:
         """The files that make up this pipeline's part of the ledger."""
@@ -116,9 +125,15 @@ class Ledger:
     def published(self, path: str) -> set[str]:
         """The digests that dvc.lock knows of a path."""
         text = self._lock_text()
-        if not _PLAIN.fullmatch(path):  # YAML may quote it in several ways
-            return {md5 for where, md5 in _ITEM.findall(text) if _scalar(where) == path}
-        return set(re.findall(_ITEM.pattern.replace("(.+)", re.escape(path)), text, re.M))
+        if self._few_searches() and _PLAIN.fullmatch(path):
+            return set(re.findall(_ITEM.pattern.replace("(.+)", re.escape(path)), text, re.M))
+        if self._by_path is None:
+            self._by_path = {}
+            for where, md5 in _ITEM.findall(text):
+                # YAML may quote a path in several ways.
+                plain = where if _PLAIN.fullmatch(where) else str(_scalar(where))
+                self._by_path.setdefault(plain, set()).add(md5)
+        return self._by_path.get(path, set())
 
     def record(self, stage: str) -> StageRecord | None:
         """What the ledger says of a stage."""
@@ -132,7 +147,7 @@ class Ledger:
 
     def with_key(self, key: str) -> StageRecord | None:
         """Any stage's record with exactly this key; nothing but the matching entry is parsed."""
-        if key not in self._lock_text():
+        if self._by_key is None and self._few_searches() and key not in self._lock_text():
             return None
         if self._by_key is None:
             lock, self._by_key = self.lock(), {}
@@ -157,11 +172,16 @@ class Ledger:
 
     def reload(self) -> None:
         """The files were written: read them again when they are asked for."""
-        self._lock = self._text = self._by_key = None
+        self._lock = self._text = self._by_key = self._by_path = None
 
     def head(self) -> Head:
         """The frozen datasets, and with what `--profile` and `--set` was built last."""
         return read_head(self.pins_file)
+
+    def _few_searches(self) -> bool:
+        """A search is quicker than an index, until there are many: each reads the whole text."""
+        self._searches += 1
+        return self._searches <= FEW_SEARCHES
 
     def _lock_text(self) -> str:
         if self._text is None:

@@ -19,6 +19,7 @@ from mlbuild.records import Digest, Json, StageRecord
 from mlbuild.store.files import checkpoint, explained, write_atomic
 
 _VERSION = 1
+_FEW_SEARCHES = 16  # from then on reading all lines once is quicker
 
 
 class Entry(NamedTuple):
@@ -45,6 +46,9 @@ class BuildRecord:
         self._entries: dict[str, Entry] = {}  # those that were asked for, or are new
         self._unread: dict[str, bytes] = {}  # stage -> its line, whose checksum is right
         self._raw = b""
+        self._searches = 0
+        self._with_key: dict[str, set[str]] = {}  # key -> stages that had it
+        self._at_path: dict[str, dict[str, None]] = {}  # path -> stages, the newest last
         self._lines = 0
         self._fd: int | None = None
         self.committed: dict[str, Json] = {}
@@ -63,25 +67,20 @@ class BuildRecord:
 
     def with_key(self, key: str) -> StageRecord | None:
         """A record with exactly this key, of whatever stage."""
-        for entry in self._entries.values():
-            if entry.record.key == key:
+        self._search(key.encode())
+        for stage in self._with_key.get(key, ()):
+            entry = self._entries.get(stage)
+            if entry and entry.record.key == key:
                 return entry.record
-        wanted = key.encode()
-        if wanted in self._raw:  # ten thousand lines are searched faster than one is parsed
-            for stage in [name for name, line in self._unread.items() if wanted in line]:
-                found = self.get(stage)
-                if found and found.record.key == key:
-                    return found.record
         return None
 
     def put_there(self, path: str) -> str | None:
         """The digest of what mlbuild last put at a path, as far as it is known here."""
-        wanted = json.dumps(path).encode()
-        for stage in [name for name, line in self._unread.items() if wanted in line]:
-            self._read(stage)
-        for entry in reversed(list(self._entries.values())):
-            for name, where in entry.paths.items():
-                if where == path and name in entry.record.outputs:
+        self._search(json.dumps(path).encode())
+        for stage in reversed(self._at_path.get(path, {})):
+            entry = self._entries.get(stage)
+            for name, where in entry.paths.items() if entry else ():
+                if entry and where == path and name in entry.record.outputs:
                     return entry.record.outputs[name].md5
         return None
 
@@ -132,16 +131,37 @@ class BuildRecord:
 
     def _note(self, stage: str, entry: Entry) -> None:
         self._unread.pop(stage, None)
+        self._keep(stage, entry)
+        self.uncommitted.add(stage)
+
+    def _keep(self, stage: str, entry: Entry) -> None:
         self._entries.pop(stage, None)  # the newest stands last
         self._entries[stage] = entry
-        self.uncommitted.add(stage)
+        self._with_key.setdefault(entry.record.key, set()).add(stage)
+        for path in entry.paths.values():
+            stages = self._at_path.setdefault(path, {})
+            stages.pop(stage, None)
+            stages[stage] = None
+
+    def _search(self, wanted: bytes) -> None:
+        """Reads the lines with these bytes in them: found faster than one line is parsed."""
+        if not self._unread:
+            return
+        self._searches += 1
+        if self._searches > _FEW_SEARCHES:
+            found = list(self._unread)
+        else:
+            hit = wanted in self._raw
+            found = [name for name, line in self._unread.items() if wanted in line] if hit else []
+        for stage in found:
+            self._read(stage)
 
     def _read(self, stage: str) -> None:
         row = _parse(self._unread.pop(stage))
         with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
             name, entry = _stage_of(row or [])
             if name == stage:
-                self._entries[stage] = entry
+                self._keep(stage, entry)
 
     def _write(self, line: bytes) -> None:
         with explained("writing the build record", self._file):

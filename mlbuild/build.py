@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlbuild import graph, loaded, registry, standing, trust
+from mlbuild import graph, loaded, standing, trust
 from mlbuild.errors import PipelineError, Problem, UsageError
 from mlbuild.execute import interrupts
 from mlbuild.execute.local import LocalExecutor
@@ -18,6 +19,7 @@ from mlbuild.execute.queue import Queue, impossible
 from mlbuild.execute.shell import ShellPlan, shell_plan
 from mlbuild.execute.steps import BuildSteps
 from mlbuild.facts import Shelf, code_parts
+from mlbuild.lazily import lazily
 from mlbuild.plan import Facts, Planned, Planner
 from mlbuild.records import (
     BuildResult,
@@ -34,8 +36,12 @@ from mlbuild.report.outcome import IN_PLACE, build_result, if_repeated
 from mlbuild.sharing import Sharing
 from mlbuild.store.pins import Variation
 from mlbuild.store.project import Store
-from mlbuild.toolchains import Toolchains
 from mlbuild.toolchains.places import cache_dir
+
+if TYPE_CHECKING:
+    from mlbuild import registry, toolchains
+else:  # what a build of unchanged or plain commands has no use for
+    registry, toolchains = lazily("mlbuild.registry"), lazily("mlbuild.toolchains")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +172,9 @@ class Pipeline:
             wanted = wanted | self.graph.ancestors(wanted)
         return [name for name in self.graph.order if name in wanted]
 
-    def toolchains(self, offline: bool = False) -> Toolchains:
+    def toolchains(self, offline: bool = False) -> toolchains.Toolchains:
         """The built-in toolchains and those of the pipeline file."""
-        return Toolchains(self.root, self.resolved.toolchains, offline=offline)
+        return toolchains.Toolchains(self.root, self.resolved.toolchains, offline=offline)
 
     def shell(self, stage: str, progress: Progress) -> ShellPlan:
         """A shell in the world of one stage, whose inputs must have been built.
@@ -201,10 +207,10 @@ class Pipeline:
             fetch=fetch,
         )
         self.store.digests.progress = progress
-        toolchains = self.toolchains()
+        locks = cache(self.toolchains)
         facts = Facts(
             code=cache(self._code),
-            toolchain=cache(toolchains.digest),
+            toolchain=cache(lambda name: locks().digest(name)),
             dataset=shelf.digest,
             path=self._path_md5,
             again=lambda path: _md5(self.store, self.root / path, anew=True),
@@ -302,10 +308,10 @@ class Pipeline:
             executor.close()
 
     def _tasks(self, shelf: Shelf, options: RunOptions, progress: Progress) -> TaskMaker:
-        toolchains = self.toolchains(options.offline)
+        made = cache(lambda: self.toolchains(options.offline))
         state_dir = self.store.state_dir
         return TaskMaker(
-            self.resolved, shelf, self.kinds, toolchains, state_dir, progress, options.strace
+            self.resolved, shelf, lambda: self.kinds, made, state_dir, progress, options.strace
         )
 
     def _record(
@@ -354,9 +360,9 @@ class Pipeline:
             code[kind] = code_parts(self.kinds, kind)
             files = registry.code_files(found)
             watched |= dict.fromkeys([found.folder, *files, *(f.parent for f in files)])
-        toolchains = self.toolchains()
+        locks = self.toolchains()
         used = dict.fromkeys(s.toolchain for s in self.resolved.stages if s.toolchain)
-        return list(watched), code, {name: toolchains.digest(name) for name in used}
+        return list(watched), code, {name: locks.digest(name) for name in used}
 
     def _remember(
         self,

@@ -8,11 +8,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlbuild import coreml, datasets, fingerprint, registry
+from mlbuild import coreml, datasets, fingerprint
 from mlbuild.errors import DataError, Problem
+from mlbuild.lazily import lazily
 from mlbuild.records import Dataset, Json, Progress, ResolvedPipeline
 from mlbuild.store.project import Store
+
+if TYPE_CHECKING:
+    from mlbuild import registry
+else:
+    registry = lazily("mlbuild.registry")
 
 _ENGINE = Path(coreml.__file__).parents[1]
 _FROZEN_VERSION = 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlbuild.errors import MlbuildError
 from mlbuild.facts import code_listing
@@ -22,10 +23,12 @@ from mlbuild.records import (
     StageOutput,
     StageRecord,
 )
-from mlbuild.registry import Registry
 from mlbuild.store.listings import packages_of
 from mlbuild.store.project import Store
-from mlbuild.toolchains import Toolchains
+
+if TYPE_CHECKING:  # a build of commands alone needs neither
+    from mlbuild.registry import Registry
+    from mlbuild.toolchains import Toolchains
 
 _SIZE = re.compile(r"^ +md5: '?([0-9a-f]{32}(?:\.dir)?)'?\n +size: (\d+)$", re.M)
 
@@ -33,18 +36,18 @@ _SIZE = re.compile(r"^ +md5: '?([0-9a-f]{32}(?:\.dir)?)'?\n +size: (\d+)$", re.M
 def keep(
     planned: Planned,
     store: Store,
-    kinds: Registry,
-    toolchains: Toolchains,
+    kinds: Callable[[], Registry],
+    toolchains: Callable[[], Toolchains],
 ) -> None:
     """Notes what a stage was made of; costs next to nothing where that is known already."""
     listings, parts, stage = store.listings, planned.parts, planned.stage
     code, toolchain = parts.get("code"), parts.get("toolchain")
     with contextlib.suppress(MlbuildError, OSError):  # it is knowledge for people, no fact
         if stage.kind and code and not listings.has(code):
-            found = code_listing(kinds, stage.kind)
+            found = code_listing(kinds(), stage.kind)
             listings.keep_code(code, found)
         if stage.toolchain and toolchain and not listings.has(toolchain):
-            listings.keep_packages(toolchain, toolchains.lock(stage.toolchain).lines)
+            listings.keep_packages(toolchain, toolchains().lock(stage.toolchain).lines)
         for source, md5 in folders(planned):
             place = store.digests.place_of(md5)  # None: restored without it, so not fetched
             if place and not isinstance(source, StageOutput) and not listings.has(md5):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlbuild import coreml, meaning
 from mlbuild.execute import strace
@@ -26,10 +27,12 @@ from mlbuild.records import (
     Stage,
     Task,
 )
-from mlbuild.registry import Registry
 from mlbuild.store.project import Store
 from mlbuild.store.publish import Scratch, slug
-from mlbuild.toolchains import Toolchains
+
+if TYPE_CHECKING:  # a build of commands alone needs neither
+    from mlbuild.registry import Registry
+    from mlbuild.toolchains import Toolchains
 
 _COREML = Path(coreml.__file__).parent
 
@@ -46,8 +49,8 @@ class TaskMaker:
         self,
         pipeline: ResolvedPipeline,
         shelf: Shelf,
-        kinds: Registry,
-        toolchains: Toolchains,
+        kinds: Callable[[], Registry],
+        toolchains: Callable[[], Toolchains],
         state_dir: Path,
         progress: Progress,
         traced: bool = False,
@@ -71,7 +74,7 @@ class TaskMaker:
         """
         stale = (p.stage for p in planned if p.decision in (Decision.RUN, Decision.PENDING))
         for name in dict.fromkeys(s.toolchain for s in stale if s.toolchain):
-            self._toolchains.ensure(name, self._progress)
+            self._toolchains().ensure(name, self._progress)
 
     def make(self, planned: Planned, scratch: Scratch, attempt: int) -> Task:
         """The task of one attempt.
@@ -86,7 +89,7 @@ class TaskMaker:
         stage = planned.stage
         if planned.inputs != stage.inputs:
             stage = replace(stage, inputs=planned.inputs)  # without what gates took out
-        inputs = {item.role: self._paths(item) for item in planned.inputs}
+        inputs = self.inputs(planned)
         places = self._places(stage, scratch, inputs)
         code: tuple[Path, ...] = ()
         interpreter = self._interpreter(stage)
@@ -104,13 +107,17 @@ class TaskMaker:
         return task
 
     def _program(self, kind: str) -> Program:
-        loaded = self._kinds.get(kind)
+        loaded = self._kinds().get(kind)
         return Program(
             loaded.stages_root,
             loaded.folder,
             coreml=_COREML if loaded.kind.uses_coreml else None,
             fresh=loaded.kind.fresh,
         )
+
+    def inputs(self, planned: Planned) -> dict[str, Path | tuple[Path, ...]]:
+        """Where a stage's inputs lie, by role."""
+        return {item.role: self._paths(item) for item in planned.inputs}
 
     def keep_meaning(self, planned: Planned, store: Store) -> None:
         """Notes what the digests in a stage's key stand for, so that `explain` can tell."""
@@ -139,8 +146,8 @@ class TaskMaker:
     def _interpreter(self, stage: Stage) -> Interpreter | None:
         if stage.toolchain is None:
             return None
-        python = self._toolchains.ensure(stage.toolchain, self._progress)
-        return Interpreter(python, tuple(self._toolchains.lock(stage.toolchain).preload))
+        python = self._toolchains().ensure(stage.toolchain, self._progress)
+        return Interpreter(python, tuple(self._toolchains().lock(stage.toolchain).preload))
 
     def _paths(self, item: Input) -> Path | tuple[Path, ...]:
         found = tuple(self._path(source) for source in item.sources)

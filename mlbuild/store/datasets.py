@@ -16,7 +16,7 @@ from mlbuild.store.gitignore import ignore, tracked
 from mlbuild.store.meter import Meter
 from mlbuild.store.publish import move_path
 from mlbuild.store.team import Team
-from mlbuild.store.yaml12 import Loader, entry, load
+from mlbuild.store.yaml12 import entry, load
 
 if TYPE_CHECKING:
     import yaml
@@ -161,7 +161,7 @@ class Tracker:
         if not file.exists():
             return False
         try:
-            top = yaml.load(file.read_text("utf-8"), Loader)
+            top = load(file.read_text("utf-8"))
             stages = top.get("stages", {}).values()
             outs = [
                 o for s in stages for key in ("outs", "metrics", "plots") for o in s.get(key, [])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-
+from mlbuild.lazily import lazily
 from mlbuild.records import (
     DatasetRef,
     Digest,
@@ -22,6 +22,11 @@ from mlbuild.records import (
 )
 from mlbuild.store.digests import Digests
 from mlbuild.store.yaml12 import load
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
 
 _UNKNOWN = Digest("")
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
-
-import yaml
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlbuild.errors import LedgerError
+from mlbuild.lazily import lazily
 from mlbuild.records import Json, Output, Stage
 from mlbuild.store.sections import lines_of
-from mlbuild.store.yaml12 import Loader, entry
+from mlbuild.store.yaml12 import compose, entry
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
 
 _COMMAND_END = " --only --no-record"
 _REMEDY = "put it right by hand; mlbuild only adds its own stages to it"
@@ -78,7 +82,7 @@ def scan(text: str, pipeline_file: str) -> tuple[dict[str, Found], Any]:
         LedgerError: not YAML, or not of a form that stages can be added to.
     """
     try:
-        top = yaml.compose(text, Loader)
+        top = compose(text)
     except yaml.YAMLError as error:
         raise LedgerError(f"dvc.yaml cannot be read: {_flat(error)}", hint=_REMEDY) from error
     if top is None:

@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
-
-import yaml
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlbuild.errors import DataError
 from mlbuild.fingerprint import listing_md5
+from mlbuild.lazily import lazily
 from mlbuild.records import Digest, Json, Progress, StageRecord
 from mlbuild.store.digests import Digests
 from mlbuild.store.init import cache_settings, dvc_folder
 from mlbuild.store.ledger import read_lock, record_of
 from mlbuild.store.yaml12 import load
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
 
 
 class Status(StrEnum):

@@ -24,17 +24,18 @@ sys.path.insert(0, os.fspath(Path(__file__).parents[1]))
 from tests.faults import conditions, damage, moments, points, remote
 from tests.faults.world import Tally, World, make_world
 
-Task = Callable[[World, bool], list[Tally]]
+Task = Callable[[World, int | None], list[Tally]]
 MOMENTS = 100  # for the engine alone, and as many for all processes
+SAMPLE = 4  # faults of a piece, where not all are wanted
 
 
 def _scene(name: str, hows: tuple[str, ...]) -> Task:
     scene = remote.PULL if name == remote.PULL.name else points.SCENES[name]
 
-    def task(world: World, whole: bool) -> list[Tally]:
+    def task(world: World, most: int | None) -> list[Tally]:
         if scene is remote.PULL:
             remote.share(world)
-        return list(points.campaign(world, [scene], hows, None if whole else 4).values())
+        return list(points.campaign(world, [scene], hows, most).values())
 
     return task
 
@@ -46,44 +47,45 @@ def tasks() -> dict[str, Task]:
         for hows in (("kill",), ("kill all", "torn"), points.ERRORS):
             found[f"{name}: {', '.join(hows)}"] = _scene(name, hows)
     for seed, everybody, jobs in ((1, False, 1), (2, True, 2)):
-        found[f"moments {seed}"] = lambda world, whole, s=seed, e=everybody, j=jobs: [
-            moments.campaign(world, MOMENTS if whole else 4, s, e, j)
+        found[f"moments {seed}"] = lambda world, most, s=seed, e=everybody, j=jobs: [
+            moments.campaign(world, most or MOMENTS, s, e, j)
         ]
     for kind in damage.FILES:
-        found[kind] = lambda world, whole, kind=kind: [
-            damage.campaign(world, kind, None if whole else 6)
-        ]
-    found["knowledge"] = lambda world, whole: [damage.all_at_once(world), damage.journals(world)]
-    found["remote"] = lambda world, whole: [
+        found[kind] = lambda world, most, kind=kind: [damage.campaign(world, kind, most)]
+    found["knowledge"] = lambda world, most: [damage.all_at_once(world), damage.journals(world)]
+    found["remote"] = lambda world, most: [
         remote.gone(world),
-        remote.damaged(world, None if whole else 5),
-        remote.breaking_off(world, 20 if whole else 2),
-        remote.pushes(world, None if whole else 5),
+        remote.damaged(world, most),
+        remote.breaking_off(world, min(most or 20, 20)),
+        remote.pushes(world, most),
     ]
-    found["conditions"] = lambda world, whole: conditions.campaign(world, whole)
+    found["conditions"] = lambda world, most: conditions.campaign(world, most is None)
     return found
 
 
-def work(name: str, whole: bool) -> list[Tally]:
+def work(name: str, most: int | None) -> list[Tally]:
     """One piece, in a project of its own."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         world = make_world(Path(folder), os.environ)
         with world.engines:
             points.ready(world)
-            return tasks()[name](world, whole)
+            return tasks()[name](world, most)
 
 
 def main() -> int:
     """Prints the table; 1 if anything was lost or wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="every fault, not a sample")
+    parser.add_argument("--most", type=int, default=SAMPLE, help="faults of one piece at most")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="projects at one time")
-    parser.add_argument("--only", default="", help="only pieces whose names hold this")
+    parser.add_argument("--only", default="", help="only pieces whose names hold one of these")
     chosen = parser.parse_args()
     began, sums = time.monotonic(), {}
     with ProcessPoolExecutor(chosen.jobs) as pool:
         running = {
-            pool.submit(work, name, chosen.all): name for name in tasks() if chosen.only in name
+            pool.submit(work, name, None if chosen.all else chosen.most): name
+            for name in tasks()
+            if chosen.only in name
         }
         for done in as_completed(running):
             spent = time.monotonic() - began

@@ -21,65 +21,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import Done
+from tests.faults.world import BUILD, expected, leftovers, there
 
 Run = Callable[..., Done]
 Start = Callable[..., subprocess.Popen[str]]
 Write = Callable[[str], Path]
 IN_PLACE = {"ran", "reused", "restored"}
-
-# A file, a folder of files, metrics, an output left at its declared path, a fan-in, a chain.
-BUILD = """\
-stages:
-  part:
-    matrix: {n: [1, 2, 3]}
-    run: "{ cat ${{ inputs.src }}; echo ${{ matrix.n }}; } > ${{ outputs.o }}"
-    inputs: {src: ./src.txt}
-    outputs: {o: "out/part-${{ matrix.n }}.txt"}
-  folder:
-    run: |
-      mkdir -p ${{ outputs.o }}/inner
-      for i in 1 2 3 4 5 6 7 8; do
-        { cat ${{ inputs.src }}; echo $i; } > ${{ outputs.o }}/inner/$i
-      done
-      echo "{\\"size\\": $(wc -c < ${{ inputs.src }})}" > ${{ outputs.metrics }}
-    inputs: {src: ./src.txt}
-    outputs: {o: out/folder}
-    metrics: out/folder.json
-  declared:
-    run: cat ${{ inputs.src }} ${{ inputs.src }} > out/declared.txt
-    inputs: {src: ./src.txt}
-    outputs: {o: out/declared.txt}
-  join:
-    run: cat ${{ inputs.parts }} ${{ inputs.folder }}/inner/* ${{ inputs.d }} > ${{ outputs.o }}
-    inputs: {parts: {all: part.o}, folder: folder.o, d: declared.o}
-    outputs: {o: out/join.txt}
-"""
-
-
-def expected(text: str) -> dict[str, str]:
-    """What `BUILD` makes of a source: path -> content."""
-    found = {f"out/part-{n}.txt": f"{text}{n}\n" for n in (1, 2, 3)}
-    inner = {f"out/folder/inner/{i}": f"{text}{i}\n" for i in range(1, 9)}
-    found["out/declared.txt"] = text * 2
-    found["out/join.txt"] = "".join([*found.values()][:3]) + "".join(inner.values()) + text * 2
-    found["out/folder.json"] = f'{{"size": {len(text)}}}\n'
-    return found | inner
-
-
-def there(project: Path) -> dict[str, str]:
-    """All outputs that lie in the project."""
-    return {
-        p.relative_to(project).as_posix(): p.read_text()
-        for p in (project / "out").rglob("*")
-        if p.is_file() and p.name != ".gitignore"
-    }
-
-
-def leftovers(project: Path) -> list[Path]:
-    """Scratch, journals and half-written files that nobody will clean up."""
-    found = [p for p in project.glob("build/p/.work/*") if p.name != ".gitignore"]
-    found += [p for p in project.rglob("*.tmp") if ".git" not in p.parts and p.is_file()]
-    return found + list(project.glob(".dvc/cache/files/.mlbuild/*"))
 
 
 def dvc(*arguments: str) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.team import (
     dvc,
     entries,
     folder_remote,
+    git,
     object_of,
     result_of,
     spoil,
@@ -442,3 +445,45 @@ def test_two_teammates_push_at_the_same_time(
     assert broken_promises(team.remote) == set()
     team.clone()
     assert result_of(team.build(3)) == (0, 2)
+
+
+# --- the documented walk ------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[1] / "docs/team-cache.md"
+
+
+@pytest.mark.slow
+def test_the_walk_of_the_documentation_prints_what_it_says(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PAGE.read_text()
+    owner = tmp_path / "owner"
+    (owner / "pipelines").mkdir(parents=True)
+    (owner / "pipelines/tone.yaml").write_text(re.search(r"```yaml\n(.*?)```", text, re.S)[1])
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    for name in ("mlbuild", "dvc"):
+        (shims / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
+        (shims / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shims}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(PAGE.parents[1]))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", os.fspath(tmp_path / "dvc-config"))
+    for variable in ("GIT_AUTHOR", "GIT_COMMITTER"):
+        monkeypatch.setenv(f"{variable}_NAME", "a")
+        monkeypatch.setenv(f"{variable}_EMAIL", "a@example.com")
+    git("init", "-q", ".", at=owner)
+    config(owner, "")
+    walk = "".join(re.findall(r"```console\n(.*?)```", text, re.S))
+    steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", walk, re.M)
+    assert len(steps) == 13
+    where = owner
+    for command, printed in steps:
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=where, capture_output=True, text=True, check=True
+        )
+        assert _without_times(done.stdout) == _without_times(printed), command + done.stderr
+        where = tmp_path / "mate" if command.endswith("cd ../mate") else where
+
+
+def _without_times(text: str) -> str:
+    return re.sub(r"\d+\.\d s\b", "0.0 s", text)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import Protocol, TypeVar
 
 from mlbuild.errors import DataError
@@ -191,17 +192,28 @@ def in_parallel(
             if done:
                 done(item)
         return found
+    stopped, results = Event(), dict[T, R]()
+
+    def unless_stopped(item: T) -> bool:
+        if stopped.is_set():
+            return False
+        try:
+            results[item] = work(item)
+        except BaseException:
+            stopped.set()
+            raise
+        return True
+
     with ThreadPoolExecutor(max(1, min(jobs, len(rows)))) as pool:
-        futures = {pool.submit(work, item): item for item in rows}
+        futures = {pool.submit(unless_stopped, item): item for item in rows}
         try:
             for future in as_completed(futures):
-                future.result()
-                if done:
+                if future.result() and done:
                     done(futures[future])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:  # Ctrl-C in this thread too
+            stopped.set()
             raise
-        return [future.result() for future in futures]
+    return [results[item] for item in rows]
 
 
 def unusable(name: str, why: str) -> RemoteError:

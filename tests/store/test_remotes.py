@@ -171,7 +171,7 @@ def test_after_a_failure_nothing_more_is_begun() -> None:
 
     with pytest.raises(RemoteError):
         in_parallel(work, range(1000), 2)
-    assert len(begun) < 1000
+    assert len(begun) <= 2  # what was under way
 
 
 # --- a push that breaks off ---------------------------------------------------------------------

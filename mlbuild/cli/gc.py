@@ -12,8 +12,9 @@ from mlbuild.cli.pipelines import declared_outputs, here
 from mlbuild.cli.progress import told_on
 from mlbuild.report.events import line
 from mlbuild.report.gc import freed, gc_events, gc_lines, would_free
-from mlbuild.report.text import plain_console
-from mlbuild.store.gc.collect import Deleted, Findings, Request, look, sweep, undisturbed
+from mlbuild.report.terminal import plain_console
+from mlbuild.store.gc.collect import Findings, Request, look, undisturbed
+from mlbuild.store.gc.deletion import Deleted, sweep
 from mlbuild.store.gc.shared import unused
 from mlbuild.toolchains.places import cache_dir
 

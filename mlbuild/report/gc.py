@@ -10,7 +10,8 @@ from typing import Any
 
 from mlbuild.report import words
 from mlbuild.report.events import EVENTS_VERSION
-from mlbuild.store.gc.collect import Deleted, Findings
+from mlbuild.store.gc.collect import Findings
+from mlbuild.store.gc.deletion import Deleted
 from mlbuild.store.gc.leftovers import Leftover
 from mlbuild.store.gc.survey import Freed, Kept, Survey
 

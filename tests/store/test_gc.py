@@ -13,8 +13,9 @@ import pytest
 from mlbuild.errors import DataError, UsageError
 from mlbuild.records import Digest
 from mlbuild.store.cache import Objects
-from mlbuild.store.gc import collect
-from mlbuild.store.gc.collect import Request, look, sweep, undisturbed
+from mlbuild.store.gc import deletion
+from mlbuild.store.gc.collect import Request, look, undisturbed
+from mlbuild.store.gc.deletion import sweep
 from mlbuild.store.gc.inventory import look_through
 from mlbuild.store.gc.named import named
 from mlbuild.store.gc.shared import unused
@@ -588,7 +589,7 @@ def test_a_kill_at_any_point_leaves_no_promise_broken(make_project, monkeypatch,
         shutil.copytree(before, project.root, symlinks=True)
         try:
             with monkeypatch.context() as patch:
-                passed = faults.kill_at(patch, (collect,), count)
+                passed = faults.kill_at(patch, (deletion,), count)
                 collected(project)
         except faults.Killed:
             assert not broken_promises(project)

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlbuild.errors import DataError, UsageError
 from mlbuild.store.files import explained
 from mlbuild.store.gc import git
+from mlbuild.store.gc.blobs import Blobs
 from mlbuild.store.gc.named import is_ledger, named
 from mlbuild.store.gitignore import git_top
 from mlbuild.store.init import cache_settings, dvc_folder
@@ -58,7 +59,7 @@ def gather(root: Path, all_commits: bool = False, other: bool = False) -> Projec
     needs: list[Need] = []
     roots: list[Path] = []
     notes: list[str] = []
-    with git.Blobs(top) as blobs:
+    with Blobs(top) as blobs:
         for tree in sorted(trees, key=lambda t: not _same(t.path, top)):
             mine = _same(tree.path, top)
             kind, name = ("checkout", first) if mine else ("worktree", f"{tree.path}")
@@ -109,7 +110,7 @@ class _Disk:
     roots: tuple[Path, ...]
 
 
-def _committed(tree: git.Worktree, blobs: git.Blobs) -> frozenset[str]:
+def _committed(tree: git.Worktree, blobs: Blobs) -> frozenset[str]:
     """What a checkout's HEAD, its index and an unfinished merge or rebase name."""
     held = [tree.head] if tree.head else []
     if not tree.there:

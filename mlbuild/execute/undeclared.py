@@ -94,6 +94,7 @@ class _Reading:
     environments: dict[str, bool] = field(default_factory=dict)
 
     def of(self, accesses: Iterable[Access]) -> tuple[Found, ...]:
+        """What of them is not declared, outputs and datasets first."""
         seen = set()
         for access in accesses:
             if access[:2] not in seen:

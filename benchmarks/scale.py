@@ -23,7 +23,7 @@ from workflow import Tool, cost, leaf, project, ran, table
 PROBE = """
 import json, sys, time
 from pathlib import Path
-from mlbuild import registry
+from mlbuild import graph, registry
 from mlbuild.build import Pipeline
 from mlbuild.pipeline.load import load
 from mlbuild.pipeline.resolve import resolve
@@ -32,10 +32,10 @@ kinds = registry.Registry.load(root, trusted=False)
 times = [time.process_time()]
 document = load(file); times.append(time.process_time())
 resolved = resolve(document, kinds, root=root); times.append(time.process_time())
-pipeline = Pipeline(resolved, kinds, 0)
-pipeline.graph; times.append(time.process_time())
-pipeline.plan(); times.append(time.process_time())
-print(json.dumps([after - before for before, after in zip(times, times[1:])]))
+graph.order(resolved.stages); times.append(time.process_time())
+pipeline = Pipeline.load(file); begun = time.process_time()
+pipeline.plan(); took = time.process_time() - begun
+print(json.dumps([*(after - before for before, after in zip(times, times[1:])), took]))
 """
 PHASES = ("load", "resolve", "graph", "plan")
 

@@ -13,6 +13,7 @@ from mlbuild import gates
 from mlbuild.errors import EXIT_DATA, MlbuildError
 from mlbuild.execute import advice
 from mlbuild.execute.making import TaskMaker
+from mlbuild.execute.untouched import Untouched
 from mlbuild.pipeline.command import mentioned_outputs
 from mlbuild.plan import Planned, Planner
 from mlbuild.records import (
@@ -65,6 +66,7 @@ class BuildSteps:
         self._pipeline, self._store, self._planner = pipeline, store, planner
         self._tasks, self._listener = tasks, listener
         self._scratch: dict[str, Scratch] = {}
+        self._untouched = Untouched(store)
         self._made: set[str | None] = set()  # keys of what ran in this build
 
     def decide(self, name: str) -> Planned:
@@ -119,7 +121,9 @@ class BuildSteps:
         try:
             scratch = self._store.prepare(stage, _written_in_place(stage))
             self._scratch[stage.name] = scratch
-            return self._tasks.make(planned, scratch, attempt)
+            task = self._tasks.make(planned, scratch, attempt)
+            self._untouched.begins(stage.name, self._tasks.inputs(planned))
+            return task
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
 
@@ -182,6 +186,14 @@ class BuildSteps:
             return Failure(
                 f"its input {names} changed while it ran; the result was not kept",
                 hint="run again",
+            )
+        touched = self._untouched.touched(planned.stage.name)
+        if touched:
+            names = ", ".join(f"'{r}'" for r in touched)
+            return Failure(
+                f"its input {names} was touched while it ran, or replaced and put back; "
+                "the result was not kept",
+                hint="run again, and leave inputs alone meanwhile",
             )
         if self._pipeline.strict and undeclared:
             return advice.refusal(planned.stage, undeclared)

@@ -380,7 +380,9 @@ class World:
         if how.sets is not None:
             g = 1 + how.sets % 3
         targets = self._named(which, how.target)
-        arguments = ("run", f"pipelines/{'pq'[which]}.yaml", *targets, f"g={g}", str(how.only))
+        # Whatever makes a difference; the no-op path compares texts and reads nothing into them.
+        variation = (how.only, how.force, how.locked, how.record)
+        arguments = ("run", f"pipelines/{'pq'[which]}.yaml", *targets, f"g={g}", str(variation))
         return (
             list(arguments),
             RunOptions(

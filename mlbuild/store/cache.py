@@ -71,11 +71,6 @@ class Objects:
         """Whether outputs share their file with the cache."""
         return any(kind in ("hardlink", "symlink") for kind in self._links)
 
-    @property
-    def linked(self) -> bool:
-        """Whether outputs share their file with the cache."""
-        return any(kind in ("hardlink", "symlink") for kind in self._links)
-
     def path(self, md5: str) -> Path:
         """Where the object of that digest lies, or would."""
         return Path(self._files, md5[:2], md5[2:])

@@ -132,3 +132,13 @@ def test_the_points_are_found_by_watching_and_not_listed(world: World, tmp_path:
     ):
         assert part in labels
     assert len(found) > 200
+
+
+def test_only_what_dead_processes_left_half_written_is_swept(tmp_path: Path) -> None:
+    from mlbuild.store.files import sweep
+
+    names = [".dvc.lock.999999999.tmp", f".dvc.lock.{os.getpid()}.tmp", "a.1.tmp", ".a.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    sweep(tmp_path, tmp_path / "a.1.tmp", tmp_path / "nothing")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])

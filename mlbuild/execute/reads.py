@@ -29,13 +29,13 @@ class Access(NamedTuple):
     changed: int  # in ns; 0 where that is not known
 
 
-def notes_file(work: Path) -> Path:
+def notes_file(work: Path) -> str:
     """Where the processes of a stage note what they read; outputs never begin with a dot there."""
-    return work / ".reads"
+    return f"{work}/.reads"
 
 
 def watched(
-    variables: Mapping[str, str], root: Path, notes: Path, declared: Iterable[Path]
+    variables: Mapping[str, str], root: Path, notes: str | Path, declared: Iterable[Path]
 ) -> dict[str, str]:
     """The environment of a stage whose Python processes note what they read."""
     places = (os.fspath(notes), os.fspath(root), _real(root))
@@ -57,10 +57,11 @@ def unwatched(variables: Mapping[str, str]) -> dict[str, str]:
     return {**left, "PYTHONPATH": os.pathsep.join(paths)} if any(paths) else left
 
 
-def noted(notes: Path) -> Iterator[Access]:
+def noted(notes: str | Path) -> Iterator[Access]:
     """What was noted. A row that a full disk cut short is left out."""
     try:
-        rows = notes.read_bytes().split(b"\0")
+        with open(notes, "rb") as file:
+            rows = file.read().split(b"\0")
     except OSError:  # no Python ran, or none read anything
         return
     for row in rows[:-1]:

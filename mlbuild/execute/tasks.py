@@ -28,7 +28,7 @@ class Places:
     scratch: Path  # a temporary folder
     metrics: Path
     plots: Path | None = None
-    notes: Path | None = None  # what it reads; None: nobody asks
+    notes: str | None = None  # what it reads; None: nobody asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,16 @@ class _Watched:
 
     task: Task
     stage: Stage
-    work: Path
-    allowed: tuple[Path, ...]
+    scratch: Scratch
+    inputs: Inputs
+    code: tuple[Path, ...]
     began: int
+
+    def allowed(self, root: Path) -> list[Path]:
+        """What it may read: inputs, its own code and places."""
+        inputs = [p for v in self.inputs.values() for p in (v if isinstance(v, tuple) else (v,))]
+        outputs = [root / out.path for out in self.stage.outputs]
+        return [*inputs, *outputs, *self.code, self.scratch.work, *self.scratch.outputs.values()]
 
 
 class Watching:
@@ -47,24 +54,24 @@ class Watching:
         stage: Stage,
         scratch: Scratch,
         inputs: Inputs,
-        code: Iterable[Path] = (),
+        code: tuple[Path, ...] = (),
     ) -> None:
         """Remembers what the stage may read; to be called before it runs."""
-        root = self._project.pipeline.root
-        allowed = [*_flat(inputs.values()), scratch.work, *scratch.outputs.values(), *code]
-        allowed += [root / out.path for out in stage.outputs]
         began = os.stat(scratch.work).st_ctime_ns  # noqa: PTH116 - of that file system's clock
-        self._running[stage.name] = _Watched(task, stage, scratch.work, tuple(allowed), began)
+        self._running[stage.name] = _Watched(task, stage, scratch, inputs, code, began)
 
     def ended(self, stage: str) -> tuple[Found, ...]:
         """What a stage that succeeded read and does not declare; secrets do not show."""
         watched = self._running.pop(stage)
-        accesses = noted(notes_file(watched.work))
+        accesses = list(noted(notes_file(watched.scratch.work)))
         if self._traced:
-            root = os.fspath(watched.task.cwd)
-            seen = strace.accesses(strace.trace_file(watched.work), root)
-            accesses = iter([*seen, *(a for a in accesses if a.listed)])
-        found = self._project.undeclared(watched.stage, accesses, watched.allowed, watched.began)
+            trace = strace.trace_file(watched.scratch.work)
+            seen = strace.accesses(trace, os.fspath(watched.task.cwd))
+            accesses = [*seen, *(a for a in accesses if a.listed)]
+        if not accesses:
+            return ()  # most commands: nothing more is looked up for them
+        allowed = watched.allowed(self._project.pipeline.root)
+        found = self._project.undeclared(watched.stage, accesses, allowed, watched.began)
         hide = Mask(watched.task.masked).text
         return tuple(item._replace(reference=_readable(hide(item.reference))) for item in found)
 
@@ -75,10 +82,6 @@ class Watching:
             with suppress(OSError), log.open("a", encoding="utf-8") as file:
                 file.writelines(f"--- {line}\n" for line in lines)
         return advice.shortened(stage, lines, shown)
-
-
-def _flat(values: Iterable[Path | tuple[Path, ...]]) -> list[Path]:
-    return [p for v in values for p in (v if isinstance(v, tuple) else (v,))]
 
 
 def _readable(text: str) -> str:

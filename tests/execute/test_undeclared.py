@@ -254,7 +254,7 @@ def test_what_a_kind_and_its_own_processes_read_is_noted(kind: Any, work: Any) -
     own = {"stages/train/thing/run.py"}
     assert kind(code) - own == {"a.csv", "b.csv", "c.csv"}
     (work.root / "d.csv").write_text("d")
-    notes_file(work.scratch / "thing").unlink()
+    os.unlink(notes_file(work.scratch / "thing"))
     assert kind("open('d.csv').close()") - own == {"d.csv"}  # also from the same server
 
 

@@ -22,6 +22,11 @@ def main() -> int | None:
         text = unchanged(argv)
         if text is not None:
             return _told(text)
+        from mlbuild.cli.again import run as again  # lazy: something changed, or is not known
+
+        code = again(argv)
+        if code is not None:
+            return code
     from mlbuild.cli.main import main as cli  # the whole engine hangs on it
 
     return cli()

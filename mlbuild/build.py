@@ -61,6 +61,7 @@ class RunOptions:
     # For the no-op path: the command line, where it was given, and what it prints if repeated.
     arguments: tuple[str, ...] = ()
     caller: Path = field(default_factory=Path.cwd)
+    tty: bool = False
     told_again: Callable[[Sequence[Stage], BuildResult], str] | None = None
 
 
@@ -385,7 +386,7 @@ class Pipeline:
             return
         again = if_repeated(result)
         text = options.told_again([self._stages[s.stage] for s in again.stages], again)
-        self.store.write_noop(options.arguments, options.caller, text, still=still)
+        self.store.write_noop(options.arguments, options.caller, text, options.tty, still)
 
 
 def _unheard(done: float, total: float | None, text: str) -> None:

@@ -14,7 +14,8 @@ from mlbuild.report.events import line, plan_events
 from mlbuild.report.explain import explain
 from mlbuild.report.listener import Silent
 from mlbuild.report.plan import explanation
-from mlbuild.report.text import Text, plain_console
+from mlbuild.report.screen import standard_output
+from mlbuild.report.text import Text
 
 
 @click.command("explain", epilog="Example: mlbuild explain pipelines/dogs.yaml quantize[bits=4]")
@@ -39,7 +40,7 @@ def command(
     """
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
     asked = set(loaded.selection(RunOptions(targets=stages, only=True)))
-    listener = Silent() if as_json else Text(plain_console())
+    listener = Silent() if as_json else Text(standard_output())
     planned = loaded.plan(RunOptions(targets=stages), listener, remote=remote)
     meanings = Meanings(loaded.resolved, loaded.store, loaded.kinds, loaded.toolchains())
     unsettled = {p.stage.name for p in planned if p.decision in (Decision.RUN, Decision.PENDING)}

@@ -1,20 +1,16 @@
-"""The `mlbuild` command: finds the verb, runs it, turns errors into messages and exit codes.
-
-This is the only place that catches `MlbuildError`. Verbs are imported when they are called.
-"""
+"""The `mlbuild` command: finds the verb and runs it. Verbs are imported when they are called."""
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 from typing import Any
 
 import click
 
 from mlbuild import __version__
-from mlbuild.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_PIPELINE, MlbuildError, did_you_mean
+from mlbuild.cli.ending import ended, tell
+from mlbuild.errors import EXIT_INTERRUPTED, EXIT_PIPELINE, did_you_mean
 
 # verb -> one line of help; the verb's code is mlbuild/cli/<verb>.py, its command `command`.
 VERBS = {
@@ -36,18 +32,6 @@ VERBS = {
     "doctor": "Tell what is missing on this machine and what to type.",
     "gc": "Free what no checkout, branch or release needs.",
     "trust": "Accept the stage kinds of a project.",
-}
-
-
-# What a machine can do to any write, and no bug of ours.
-_OF_THE_MACHINE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EROFS,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
 }
 
 
@@ -93,34 +77,22 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     _refuse_windows()
+    return ended(lambda: _called(arguments))
+
+
+def _called(arguments: list[str] | None) -> int:
     try:
         code: Any = cli.main(arguments, prog_name="mlbuild", standalone_mode=False)
         return int(code or 0)
     except click.exceptions.Abort:  # what click makes of Ctrl-C
-        _tell("interrupted")
+        tell("interrupted")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
         return EXIT_PIPELINE
-    except MlbuildError as error:
-        _tell(error.render())
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (`mlbuild status | head`): nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
-            raise
-        _tell(f"{error.filename or 'the file system'}: {error.strerror}")
-        return EXIT_DATA
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the one place that prints errors
 
 
 def _refuse_windows() -> None:
     if sys.platform == "win32":
-        _tell("mlbuild runs on Linux and macOS; on Windows use WSL: https://aka.ms/wsl")
+        tell("mlbuild runs on Linux and macOS; on Windows use WSL: https://aka.ms/wsl")
         raise SystemExit(EXIT_PIPELINE)

@@ -14,7 +14,7 @@ from mlbuild.execute.environment import stage_environment
 from mlbuild.execute.local import LocalExecutor
 from mlbuild.pipeline.root import project_root
 from mlbuild.records import Finished, Json, Stage, Task
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 from mlbuild.toolchains import Toolchains
 
 _JOBS = Path(__file__).parent / "jobs"

@@ -16,7 +16,7 @@ from mlbuild.errors import EXIT_DATA, UsageError
 from mlbuild.exchange import Pulled
 from mlbuild.report import words
 from mlbuild.report.events import line
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 
 
 @click.command(

@@ -16,7 +16,7 @@ from mlbuild.cli.progress import told_on
 from mlbuild.errors import EXIT_DATA, UsageError
 from mlbuild.report import words
 from mlbuild.report.events import line
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 from mlbuild.store.pushing import Pushed
 
 _SHOWN = 10

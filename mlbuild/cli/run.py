@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shlex
-import sys
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from mlbuild import reproducible
-from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import options
-from mlbuild.errors import EXIT_DATA
-from mlbuild.records import BuildResult, Decision, Listener, Stage
-from mlbuild.report.events import JsonLines, line, plan_events, status_event
-from mlbuild.report.plan import print_plan
-from mlbuild.report.text import Text, plain_console
-from mlbuild.store.pins import Variation, built_for
+from mlbuild.cli.running import Call, run
 
 
 @click.command(
@@ -73,63 +59,24 @@ def command(
     A target is a stage (`quantize`) or one variant (`quantize[bits=4]`).
     """
     del executor  # one choice so far; the option stands so that scripts can name it
-    if no_record and not (profiles or sets):
-        profiles, sets = _as_built(pipeline)
-    loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
-    chosen = RunOptions(
-        targets=targets,
-        jobs=jobs,
-        only=only,
-        force=force,
-        keep_going=keep_going,
-        pull=not no_pull,
-        record=not no_record,
-        locked=locked,
-        offline=offline,
-        strace=strace,
-        # The no-op path knows a build by the arguments that led to it.
-        arguments=tuple(sys.argv[1:]),
-        caller=Path.cwd(),
-        told_again=partial(_told_again, as_json, verbose - quiet),
+    return run(
+        Call(
+            str(pipeline),
+            targets,
+            jobs,
+            sets,
+            profiles,
+            dry_run,
+            only,
+            force,
+            keep_going,
+            no_pull,
+            no_record,
+            locked,
+            offline,
+            strace,
+            check_reproducible,
+            as_json,
+            verbose - quiet,
+        )
     )
-    if dry_run:
-        planned = loaded.plan(chosen)
-        if as_json:
-            for event in [*plan_events(planned), status_event(loaded.name, planned)]:
-                click.echo(line(event))
-        else:
-            print_plan(plain_console(), loaded.name, planned)
-        stale = any(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
-        return EXIT_DATA if locked and stale else 0
-    listener: Listener = Text(plain_console(), level=verbose - quiet)
-    if as_json:
-        listener = JsonLines(lambda text: print(text, flush=True))  # noqa: T201
-    if check_reproducible:
-        return reproducible.check(loaded, check_reproducible, chosen, listener).exit_code
-    return loaded.run(chosen, listener).exit_code
-
-
-def _as_built(pipeline: Path) -> Variation:
-    """The profiles and values of the last build, where `dvc repro` rebuilds a stage of it.
-
-    The stage's command in dvc.yaml names none; without them DVC would put something else in place
-    of what it found stale.
-    """
-    stage = os.environ.get("DVC_STAGE")
-    built = built_for(pipeline, stage) if stage else Variation()
-    if any(built):
-        click.echo(f"as built last: {shlex.join(built.arguments())}", err=True)
-    return built
-
-
-def _told_again(as_json: bool, level: int, stages: Sequence[Stage], result: BuildResult) -> str:
-    """What the same command prints if it finds nothing changed."""
-    out = io.StringIO()
-    listener: Listener = Text(Console(file=out, soft_wrap=True), level)
-    if as_json:
-        listener = JsonLines(lambda text: out.write(text + "\n"))
-    listener.began(result.pipeline, stages, 0)
-    for stage in result.stages:
-        listener.ended(stage)
-    listener.finished(result)
-    return out.getvalue()

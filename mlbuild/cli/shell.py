@@ -10,7 +10,7 @@ import click
 from mlbuild.build import Pipeline
 from mlbuild.cli import options
 from mlbuild.cli.progress import told_on
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 
 
 @click.command("shell", epilog="Example: mlbuild shell pipelines/dogs.yaml convert")

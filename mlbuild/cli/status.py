@@ -14,7 +14,9 @@ from mlbuild.errors import UsageError
 from mlbuild.report.events import line, plan_events, status_event
 from mlbuild.report.listener import Silent
 from mlbuild.report.plan import print_plan
-from mlbuild.report.text import Text, plain_console
+from mlbuild.report.screen import standard_output
+from mlbuild.report.terminal import plain_console
+from mlbuild.report.text import Text
 
 
 @click.command("status", epilog="Example: mlbuild status pipelines/dogs.yaml --set bits=4")
@@ -43,7 +45,7 @@ def command(
             raise UsageError("targets need one PIPELINE", hint="name either files or stages of one")
         return overview([pipeline, *others] if pipeline else [], as_json)
     loaded = Pipeline.load(pipeline, profiles=profiles, sets=sets)
-    listener = Silent() if as_json else Text(plain_console())
+    listener = Silent() if as_json else Text(standard_output())
     planned = loaded.plan(RunOptions(targets=targets), listener, remote=remote)
     if as_json:
         for event in [*plan_events(planned), status_event(loaded.name, planned)]:

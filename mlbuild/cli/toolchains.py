@@ -14,7 +14,7 @@ from mlbuild.cli.progress import told_on
 from mlbuild.errors import EXIT_OK, EXIT_TOOLCHAIN
 from mlbuild.pipeline.root import project_root
 from mlbuild.report import words
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 from mlbuild.toolchains import Toolchains
 
 

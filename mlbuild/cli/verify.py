@@ -15,7 +15,7 @@ from mlbuild.cli import options
 from mlbuild.cli.progress import told_on
 from mlbuild.errors import EXIT_DATA, UsageError
 from mlbuild.records import Progress
-from mlbuild.report.text import plain_console
+from mlbuild.report.terminal import plain_console
 from mlbuild.store.verify import Origin, Status, Verdict, Verifier, find_root
 
 _SHOWN = 20  # differing files of one folder, on the screen; --json tells all

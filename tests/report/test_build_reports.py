@@ -23,6 +23,8 @@ from mlbuild.records import (
 from mlbuild.report import words
 from mlbuild.report.events import JsonLines, build_event, stage_event
 from mlbuild.report.outcome import build_result, exit_code
+from mlbuild.report.screen import Plain
+from mlbuild.report.terminal import Terminal
 from mlbuild.report.text import Text, summary
 
 RAN = StageResult(
@@ -56,8 +58,8 @@ def result(*stages: StageResult) -> BuildResult:
 
 def told(build: BuildResult, level: int = 0, terminal: bool = False) -> str:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=100, soft_wrap=True)
-    text = Text(console, level)
+    console = Console(file=out, force_terminal=True, width=100, soft_wrap=True)
+    text = Text(Terminal(console) if terminal else Plain(out), level)
     train = Stage("train", "train", outputs=(Output("model", "m"),))
     convert = Stage("convert", "convert", inputs=(Input("m", (StageOutput("train", "model"),)),))
     text.began("p", [train, convert] if len(build.stages) > 1 else [train], 1)
@@ -196,7 +198,7 @@ def test_sizes_are_decimal(value: int, text: str) -> None:
 
 def test_reading_data_is_shown_on_a_terminal_before_the_plan_stands() -> None:
     out = io.StringIO()
-    text = Text(Console(file=out, force_terminal=True, width=100))
+    text = Text(Terminal(Console(file=out, force_terminal=True, width=100)))
     text.advanced("", 1e9, 5e9, "reading data/big: 1.0 GB of 5.0 GB")
     text.began("p", [Stage("a", "a")], 1)
     text.advanced("", 2e9, 5e9, "storing")
@@ -206,7 +208,7 @@ def test_reading_data_is_shown_on_a_terminal_before_the_plan_stands() -> None:
 
 def test_making_a_toolchain_is_shown_on_a_terminal_too() -> None:
     out = io.StringIO()
-    text = Text(Console(file=out, force_terminal=True, width=100))
+    text = Text(Terminal(Console(file=out, force_terminal=True, width=100)))
     text.began("p", [Stage("a", "a")], 1)
     text.advanced("", 0, None, "torch: installing 32 packages")
     text.finished(result(RAN))

@@ -59,7 +59,8 @@ def commit(
     names, taken = _names(ledger, build, before)
     untouched = before.get("files") == stat_data(ledger) and before.get("taken") == sorted(taken)
     changed = build.changed if untouched else frozenset(build.records)
-    same = untouched and build.identity is not None and before.get("identity") == build.identity
+    known = untouched and build.identity is not None and bool(before.get("structure"))
+    same = known and before.get("identity") == build.identity
     head = (dict(build.datasets), [list(part) for part in build.built or ()])
     as_before = head == (before.get("datasets"), before.get("built"))
     few = _few(build, changed) if same and as_before else None
@@ -70,6 +71,10 @@ def commit(
     structure = before["structure"] if same else ""
     if not same:
         structure = _write_yaml(ledger, build, names, before if untouched else {})
+    if structure != before.get("structure"):
+        changed = frozenset(build.records)  # inputs may lie elsewhere, though their bytes are equal
+        if len(changed) < len(build.stages):
+            structure = ""  # the others are still to be looked at
     if few is None or not _exchange_lock(ledger, build, names, few):
         _write_lock(ledger, build, names, changed)
     ledger.reload()

@@ -141,7 +141,7 @@ def _hardlink_lock(file: Path, on_wait: OnWait | None) -> Iterator[None]:
             break
         except LockError:
             if on_wait and not told:
-                on_wait(f"waiting for DVC's lock {file}")
+                on_wait(f"waiting for DVC's lock {file}; where no DVC is running, delete it")
                 told = True
             time.sleep(_POLL_SECONDS)
     try:

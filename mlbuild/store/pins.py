@@ -104,7 +104,7 @@ def built_for(pipeline_file: Path, stage: str) -> Variation:
 
     Args:
         pipeline_file: of which a build was recorded.
-        stage: as DVC names it to the commands that it runs: "dogs-train", "sub/dvc.yaml:dogs-train".
+        stage: as DVC names it to the commands that it runs: "dogs-train", "x/dvc.yaml:dogs-train".
 
     Returns:
         Nothing for a stage that is not generated.

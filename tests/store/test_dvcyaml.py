@@ -152,3 +152,29 @@ def test_a_file_that_cannot_be_added_to_is_an_error(text, message):
 def test_a_file_that_is_no_yaml_is_an_error():
     with pytest.raises(LedgerError, match=r"^dvc\.yaml cannot be read: "):
         splice("a: [\n", FILE, {})
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        "  p-a:\n",
+        "  p-a:\n    deps: [x]\n",
+        "  p-a:\n    cmd: mlbuild run pipe\n",
+        "  p-a:\n    cmd: mlbuild run pipelines/p.yaml a --on\n",
+    ],
+)
+def test_a_stage_that_ends_in_the_middle_is_no_users_stage(half):
+    with pytest.raises(LedgerError) as caught:
+        splice(f"stages:\n  mine:\n    cmd: echo\n{half}", FILE, {"p-a": ours("p-a")})
+    assert caught.value.render() == (
+        "dvc.yaml:4: stage 'p-a' ends in the middle: the file was cut off\n"
+        "  hint: put the committed one back (git checkout -- dvc.yaml); mlbuild writes its own "
+        "stages anew"
+    )
+
+
+def test_an_output_that_another_pipeline_took_over_is_not_dropped():
+    both = splice("", FILE, {"p-a": ours("p-a"), "p-b": ours("p-b", "y")}).text
+    other = {**ours("q-a", "y"), "cmd": command("pipelines/q.yaml", "a")}
+    three = splice(both, "pipelines/q.yaml", {"q-a": other}).text
+    assert splice(three, FILE, {"p-a": ours("p-a", "z")}).dropped_outs == ("x",)

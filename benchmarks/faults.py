@@ -85,7 +85,7 @@ def main() -> int:
         running = {
             pool.submit(work, name, None if chosen.all else chosen.most): name
             for name in tasks()
-            if chosen.only in name
+            if any(part in name for part in chosen.only.split(","))
         }
         for done in as_completed(running):
             spent = time.monotonic() - began

@@ -27,6 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "true", "DVC_NO_ANALYTICS": "1"}
+FIRST, TOUCHED = "first hash alone (MD5 and BLAKE3)", "hash after a touch (BLAKE3)"
 PIPELINE = """\
 version: 1
 name: p
@@ -258,9 +259,9 @@ def one_large_file(place: Path, gigabytes: float, rounds: int) -> None:
         theirs = by_dvc(table, folder, data)
         ours = by_mlbuild(table, folder, data)
         assert ours == theirs, (ours, theirs)
-        only_hash(table, "first hash alone (MD5 and BLAKE3)", path, place / "state", ours)
+        only_hash(table, FIRST, path, place / "state", ours)
         os.utime(path)
-        only_hash(table, "hash after a touch (BLAKE3)", path, place / "state", ours)
+        only_hash(table, TOUCHED, path, place / "state", ours)
         shutil.rmtree(place / "state")
         os.utime(path)
         touched = table.add(
@@ -272,12 +273,11 @@ def one_large_file(place: Path, gigabytes: float, rounds: int) -> None:
         with path.open("rb") as file:
             assert hashlib.file_digest(file, "md5").hexdigest() == ours
     table.show(f"one file of {gigabytes:g} GB", "MD5 on one core")
-    for name in (
-        "MD5 on one core",
-        "first hash alone (MD5 and BLAKE3)",
-        "hash after a touch (BLAKE3)",
-    ):
-        print(f"{name:42}{size / 1e6 / table.median(name, 'wall'):9.0f} MB/s")
+    bound = size / 1e6 / table.median("MD5 on one core", "cpu")
+    print(f"MD5 allows {bound:.0f} MB/s on one core; reached in wall time:")
+    for name in (FIRST, TOUCHED):
+        speed = size / 1e6 / table.median(name, "wall")
+        print(f"{name:42}{speed:9.0f} MB/s, {100 * speed / bound:.0f} %")
     shutil.rmtree(folder)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlbuild.records import BuildResult, Listener, Stage, StageResult
+from mlbuild.records import BuildResult, Listener, Outcome, Stage, StageResult
 from mlbuild.report import words
 
 _BYTES, _KEPT = 1 << 20, 3
@@ -59,12 +59,16 @@ class EngineLog:
         self._listener.noted(text)
 
     def ended(self, result: StageResult) -> None:
-        """A stage ended."""
+        """A stage ended; of those that nothing happened to the last line gives the number."""
+        if result.outcome is not Outcome.REUSED:
+            self._file.add(self._line(result))
+        self._listener.ended(result)
+
+    def _line(self, result: StageResult) -> str:
         why = words.reasons(result.reasons)
         message = result.failure.message if result.failure else ""
         took = f"{result.seconds:.3f} s"
-        self._file.add(f"{result.stage}: {result.outcome} {took} [{why}] {message}")
-        self._listener.ended(result)
+        return f"{result.stage}: {result.outcome} {took} [{why}] {message}"
 
     def finished(self, result: BuildResult) -> None:
         """The build ended."""

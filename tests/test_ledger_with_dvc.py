@@ -219,10 +219,7 @@ def test_a_stale_stage_is_rebuilt_and_recorded_once_by_dvc_repro(here: Checkout)
     assert "Running stage" not in again and status == CLEAN
     built = here.build("--profile", "tiny").build
     assert (built["ran"], built["reused"]) == (0, 3)
-    values = list((here.root / ".dvc/cache/runs").glob("*/*/*"))
-    keys = {v.parent.name for v in values}
-    lock = (here.root / "dvc.lock").read_text()
-    assert lock.count("  p-train:\n") == 1 and len(keys) == len({*keys})
+    assert (here.root / "dvc.lock").read_text().count("\n  p-train:\n") == 1
 
 
 def test_what_a_pin_says_is_a_parameter_of_the_stage(here: Checkout) -> None:
@@ -232,7 +229,7 @@ def test_what_a_pin_says_is_a_parameter_of_the_stage(here: Checkout) -> None:
     (before,) = here.dvc("status p-train")
     assert "stages.p-train" in before
     (told, after) = here.dvc("repro p-quantize-bits-4 p-quantize-bits-8", "status p-train")
-    assert told.count("1 reused") == 0 and after == CLEAN
+    assert told.count("Running stage") == told.count("1 restored") == 3 and after == CLEAN
     assert here.build().build["reused"] == 3
 
 
@@ -361,7 +358,8 @@ def test_two_projects_in_one_repository(tmp_path: Path, env: dict[str, str], own
     (top.root / "two/data/1").write_text("another\n")
     one, two = pushed_below(top, tmp_path / "remote", "one", "two")
     assert (one.root / ".dvc").is_dir() is own
-    assert one.dvc("status", "repro") == [CLEAN, CLEAN]
+    status, told = one.dvc("status", "repro")
+    assert status == CLEAN and "Running stage" not in told
     assert two.dvc("status") == [CLEAN]
     clone_of(top.root, tmp_path / "mate")
     for name in ("one", "two"):

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -140,8 +140,8 @@ class Objects:
         """Puts files whose digests are known; those that are there already are not read."""
         jobs = {md5: str(path) for path, md5 in files if not self.has(md5)}
         wanted: list[tuple[str, str | None]] = [(name, md5) for md5, name in jobs.items()]
-        with explained("storing data", self.folder):
-            found = self._put_all(wanted, meter)
+        every = contextlib.closing(self._put_all(wanted, meter))
+        with explained("storing data", self.folder), every as found:
             for (name, md5), (got, _, _) in zip(wanted, found, strict=True):
                 if got != md5:
                     raise DataError(f"{name} changed while it was stored", hint="run again")
@@ -226,7 +226,7 @@ class Objects:
 
     def _put_all(
         self, jobs: list[tuple[str, str | None]], meter: Meter = UNHEARD
-    ) -> Iterator[tuple[str, int, bool]]:
+    ) -> Generator[tuple[str, int, bool], None, None]:
         """Puts many files, in order; by processes where there are very many small ones."""
 
         def long_way(job: tuple[str, str | None]) -> tuple[str, int, bool]:
@@ -237,10 +237,11 @@ class Objects:
             yield from _each(jobs, long_way)
             return
         prefix = self._temporary()
-        parts = spread("keep", jobs, lambda part: (self._files, f"{prefix}-{part}-"))
-        for job, got in zip(jobs, chain.from_iterable(parts), strict=True):
-            meter.add(got[1] if got else 0)
-            yield got or long_way(job)
+        answers = spread("keep", jobs, lambda part: (self._files, f"{prefix}-{part}-"))
+        with contextlib.closing(answers) as parts:
+            for job, got in zip(jobs, chain.from_iterable(parts), strict=True):
+                meter.add(got[1] if got else 0)
+                yield got or long_way(job)
 
     def _put_file(
         self, name: str, expected: str | None = None, meter: Meter = UNHEARD
@@ -308,10 +309,10 @@ class Objects:
             for _ in _each(jobs, lambda job: self._out(*job)):
                 pass
             return
-        parts = spread("bring", jobs, lambda part: (self._files,))
-        for job, done in zip(jobs, chain.from_iterable(parts), strict=True):
-            if not done:
-                self._out(*job)
+        with contextlib.closing(spread("bring", jobs, lambda part: (self._files,))) as parts:
+            for job, done in zip(jobs, chain.from_iterable(parts), strict=True):
+                if not done:
+                    self._out(*job)
 
     def _out(self, md5: str, to: str, isexec: bool) -> None:
         source = f"{self._files}/{md5[:2]}/{md5[2:]}"

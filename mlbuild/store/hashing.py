@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,8 +71,8 @@ def read_all(
     limit = LARGE if len(files) >= MANY else _THREADED
     small = [path for path, size in files if size < limit]
     done = iter(small)
-    for part in spread("rows", small):
-        for row in part:
+    with closing(spread("rows", small)) as parts:
+        for row in chain.from_iterable(parts):
             path = next(done)
             if row is None:  # gone, without rights, not at rest: the long way has the words for it
                 yield path, read_one(path, twins, meter)

@@ -6,7 +6,7 @@ import contextlib
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -28,8 +28,10 @@ def cores() -> int:
 
 def spread(
     task: str, jobs: Sequence[Any], common: Callable[[int], tuple[str, ...]] = lambda part: ()
-) -> Iterator[list[Any]]:
+) -> Generator[list[Any], None, None]:
     """Does a task of ``small.py`` on many files, and yields the answers in order, part by part.
+
+    Close it: an exception would keep it, and with it the processes, for as long as it is kept.
 
     Args:
         task: the function's name.

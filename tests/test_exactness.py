@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mlbuild.build import Pipeline, RunOptions
+from tests.exactness.changes import OPERATIONS
 from tests.exactness.project import Tool
-from tests.exactness.world import OPERATIONS, How, World
+from tests.exactness.world import How, World
 
 Write = Callable[[str], Path]
 

@@ -34,6 +34,7 @@ from mlbuild.report.enginelog import EngineLog
 from mlbuild.report.listener import Silent
 from mlbuild.report.outcome import IN_PLACE, build_result, if_repeated
 from mlbuild.sharing import Sharing
+from mlbuild.sources import sources_of
 from mlbuild.store.pins import Variation
 from mlbuild.store.project import Store
 from mlbuild.toolchains.places import cache_dir
@@ -345,25 +346,10 @@ class Pipeline:
     def _watch(self) -> None:
         """Notes what was read besides inputs and outputs, and keeps it for the next run."""
         if self._loaded.identity is None:
-            sources, code, toolchains = self._sources()
-            own = any(self.kinds.origin(kind) == "project" for kind in code)
-            self._loaded = loaded.keep(self._loaded, sources, code, toolchains, own)
+            read = sources_of(self.resolved, self.kinds, self.toolchains())
+            self._loaded = loaded.keep(self._loaded, read)
         for path in (self.resolved.file.absolute(), *self._loaded.sources):
             self.store.digests.watch(path)
-
-    def _sources(self) -> tuple[list[Path], dict[str, dict[str, Json]], dict[str, str]]:
-        """What resolving read besides the pipeline file, and what it says of kinds and locks."""
-        watched = {self.root / "stages": None}
-        watched |= {self.root / t.requirements: None for t in self.resolved.toolchains.values()}
-        code = {}
-        for kind in dict.fromkeys(s.kind for s in self.resolved.stages if s.kind):
-            found = self.kinds.get(kind)
-            code[kind] = code_parts(self.kinds, kind)
-            files = registry.code_files(found)
-            watched |= dict.fromkeys([found.folder, *files, *(f.parent for f in files)])
-        locks = self.toolchains()
-        used = dict.fromkeys(s.toolchain for s in self.resolved.stages if s.toolchain)
-        return list(watched), code, {name: locks.digest(name) for name in used}
 
     def _remember(
         self,

@@ -18,6 +18,7 @@ from mlbuild import __version__, trust
 from mlbuild.pipeline import packed
 from mlbuild.pipeline.root import project_root
 from mlbuild.records import Json, ResolvedPipeline
+from mlbuild.sources import Sources
 from mlbuild.store import knowledge
 from mlbuild.store.digests import Sig, sig_of
 
@@ -105,21 +106,8 @@ def read(file: Path, profiles: Sequence[str] = (), sets: Sequence[str] = ()) -> 
     return Loaded(Call(file, root, tuple(profiles), tuple(sets)), resolved, began)
 
 
-def keep(
-    loaded: Loaded,
-    sources: Sequence[Path],
-    code: Mapping[str, dict[str, Json]],
-    toolchains: Mapping[str, str],
-    own_kinds: bool,
-) -> Loaded:
+def keep(loaded: Loaded, read: Sources) -> Loaded:
     """Keeps a pipeline that was read from YAML, unless something was edited meanwhile.
-
-    Args:
-        loaded: what was read.
-        sources: all files and folders that resolving it read, the pipeline file not among them.
-        code: the parts of keys that come from each kind in use.
-        toolchains: the digest of each toolchain in use.
-        own_kinds: whether kinds of the project are among them, which must be trusted.
 
     Returns:
         The same with its identity.
@@ -129,17 +117,17 @@ def keep(
         text = _text_digest(call.file)
     except OSError:
         return loaded
-    sigs = [(path, _sig(path)) for path in sources]
+    sigs = [(path, _sig(path)) for path in read.paths]
     for changed in (_sig(call.file), *(sig for _, sig in sigs)):
         if changed and changed[2] >= loaded.began_ns - _CLOCK_TICK_NS:
             return loaded
     row = packed.pack(loaded.resolved)
-    facts: Any = (__version__, packed.without_places(row), dict(code), dict(toolchains))
+    facts: Any = (__version__, packed.without_places(row), dict(read.code), dict(read.toolchains))
     identity = hashlib.md5(marshal.dumps(facts, 2), usedforsecurity=False).hexdigest()
     rows = [(_shown(path, call.root), sig) for path, sig in sigs]
     head = (_FORMAT, __version__, call.facts, text, identity)
-    knowledge.keep(call.place, (*head, rows, dict(code), own_kinds, row))
-    return Loaded(call, loaded.resolved, loaded.began_ns, identity, tuple(sources), code)
+    knowledge.keep(call.place, (*head, rows, dict(read.code), read.own_kinds, row))
+    return Loaded(call, loaded.resolved, loaded.began_ns, identity, read.paths, read.code)
 
 
 def _text_digest(file: Path) -> str:

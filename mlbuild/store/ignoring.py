@@ -17,6 +17,7 @@ from mlbuild.errors import DataError
 from mlbuild.store.files import explain
 
 _NAME = ".dvcignore"
+_NAME_OF_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/")
 _GROUP = re.compile(r"\(\?P<\w+>")  # pathspec names groups; two patterns in one must not
 
 
@@ -126,6 +127,8 @@ def _compiled(patterns: Sequence[str]) -> list[_Test]:
 
 
 def _regex(text: str) -> tuple[str, bool] | None:
+    if _NAME_OF_FOLDER.fullmatch(text):  # the one that every new project has
+        return rf"^(?:.+/)?{re.escape(text[:-1])}/", True
     # Lazy: it comes with DVC, and is needed only where somebody wrote a pattern.
     try:
         from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern as Pattern

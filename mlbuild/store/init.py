@@ -13,6 +13,11 @@ from mlbuild.store.files import explained, write_atomic
 from mlbuild.store.gitignore import git_top
 
 _HEADING = re.compile(r"\[(.*)\]\s*(?:#.*)?$")
+_IGNORE = b"""\
+# What DVC and mlbuild leave out of folders, one pattern a line.
+# Python leaves its caches beside code; a folder of code that was run is not another folder.
+__pycache__/
+"""
 _REMOTE = re.compile(r'\s*remote\s*"(.*)"\s*$', re.IGNORECASE)
 
 
@@ -59,7 +64,7 @@ def ensure_dvc(root: Path) -> str | None:
             write_atomic(folder / ".gitignore", b"/config.local\n/tmp\n/cache\n")
         ignore = root / ".dvcignore"
         if not ignore.exists():
-            write_atomic(ignore, b"# Files that DVC is to leave out, one pattern a line.\n")
+            write_atomic(ignore, _IGNORE)
     where = "outside git" if top is None else "commit .dvc/ and .dvcignore"
     return f"made a DVC repository in {folder} ({where})"
 

@@ -140,7 +140,7 @@ class Pipeline:
         began = time.monotonic()
         names = self.selection(options)
         self._forget()
-        with self.store.lock(on_wait=listener.noted):
+        with self.store.lock(on_wait=listener.noted) as held:
             self.store.forget_noop()
             made = self.store.initialize()
             self.store.recover()
@@ -154,7 +154,9 @@ class Pipeline:
             count = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [self._stages[name] for name in names], count)
             results = self._reused(stands, names, todo, listener)
-            results |= self._execute(todo, planned, planner, sharing, shelf, options, listener)
+            results |= self._execute(
+                todo, planned, planner, sharing, shelf, options, listener, held
+            )
             self._record(planner, results, todo, shelf, options, listener)
             notes = [made] if made else []
             seconds = time.monotonic() - began
@@ -283,8 +285,9 @@ class Pipeline:
         shelf: Shelf,
         options: RunOptions,
         listener: Listener,
+        held: int,
     ) -> dict[str, StageResult]:
-        executor = LocalExecutor(options.jobs)
+        executor = LocalExecutor(options.jobs, held=held)
         try:
             limits = executor.capabilities()
             for item in planned:

@@ -6,6 +6,7 @@ Real processes throughout; every wait has an end, so that a dead-lock is a failu
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -297,6 +298,34 @@ def test_the_one_that_waited_goes_on_when_the_other_is_killed(
     assert "2 ran" in done.out
     assert (project / "out/b.txt").read_text() == "1\n"
     assert mlbuild("run", "pipelines/p.yaml", "--json").build["reused"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_build_waits_until_no_stage_of_a_killed_one_can_write_any_more(
+    project: Path, pipeline: Callable[[str], Path], start: Start
+) -> None:
+    pipeline(SLOW)
+    first = start("run", "pipelines/p.yaml", "--json")
+    until((project / "begun").exists)
+    guardian = guardian_of(first.pid)
+    os.kill(guardian, signal.SIGSTOP)
+    first.kill()
+    ended(first)
+    second = start("run", "pipelines/p.yaml", "--json")
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(2)  # the stage of the first one still runs
+    finally:
+        os.kill(guardian, signal.SIGCONT)
+    (project / "go").touch()
+    assert ended(second).build["ran"] == 2
+
+
+def guardian_of(engine: int) -> int:
+    """The engine's child that is no stage: it runs in the top folder."""
+    children = Path(f"/proc/{engine}/task/{engine}/children").read_text().split()
+    (found,) = [int(c) for c in children if os.readlink(f"/proc/{c}/cwd") == "/"]
+    return found
 
 
 def test_a_build_and_dvc_repro_at_one_time_do_not_lock_each_other_out(

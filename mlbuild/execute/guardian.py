@@ -2,9 +2,10 @@
 
 A tiny shell waits on a pipe of which the engine holds the other end. When the pipe closes, for
 whatever reason, it kills the process groups that then stand in a table: a file without a name that
-both have open. Nobody is woken when a stage begins or ends, which would cost more than a small
-stage itself. Stages cannot do this themselves: the kernel signals direct children only, and a
-`run:` command has no place for it.
+both have open. Until then it also holds the pipeline's lock, so that no later build writes where a
+stage of a killed one still does. Nobody is woken when a stage begins or ends, which would cost more
+than a small stage itself. Stages cannot do this themselves: the kernel signals direct children
+only, and a `run:` command has no place for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SCRIPT = """
 trap '' HUP INT QUIT TERM
 read -r line <&1
 while read -r group; do
-  if [ -n "$group" ]; then kill -KILL "-$group"; fi
+  if [ -n "$group" ]; then kill -KILL "-$group" 2>/dev/null; fi
 done
 """
 _ROW = 12  # bytes: a number, blanks, a newline
@@ -29,7 +30,13 @@ _ROW = 12  # bytes: a number, blanks, a newline
 class Guardian:
     """One for each executor; started with its first process."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: int | None = None) -> None:
+        """Starts nothing yet.
+
+        Args:
+            held: a descriptor of the pipeline's lock.
+        """
+        self._held = held
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._table = -1
@@ -73,7 +80,8 @@ class Guardian:
                 ["/bin/sh", "-c", _SCRIPT],
                 stdin=table,
                 stdout=reading,
-                stderr=subprocess.DEVNULL,
+                # Nothing is written there: that it is open keeps the lock.
+                stderr=subprocess.DEVNULL if self._held is None else self._held,
                 cwd="/",
                 env={},
                 start_new_session=True,  # Ctrl-C is for the engine

@@ -36,6 +36,7 @@ class LocalExecutor:
         grace: seconds between TERM and KILL.
         fork: whether stages of kinds are forked from servers.
         pidfds: whether the kernel tells of a process's end.
+        held: a descriptor of the pipeline's lock: kept until no stage runs, whoever dies first.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class LocalExecutor:
         grace: float = GRACE,
         fork: bool = sys.platform == "linux",
         pidfds: bool = hasattr(os, "pidfd_open"),
+        held: int | None = None,
     ) -> None:
         self._jobs, self._grace, self._fork, self._pidfds = jobs, grace, fork, pidfds
         self._selector = selectors.DefaultSelector()
         self._attempts: dict[str, Attempt] = {}
         self._servers: dict[ServerKey, ForkServer] = {}
         self._events: list[ExecutionEvent] = []
-        self._guardian = Guardian()
+        self._guardian = Guardian(held)
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         _keep_children()
 

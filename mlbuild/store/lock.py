@@ -28,8 +28,8 @@ _GATE = "gate"
 
 
 @contextlib.contextmanager
-def pipeline_lock(file: Path, on_wait: OnWait | None = None) -> Iterator[None]:
-    """Holds a pipeline against other builds of it.
+def pipeline_lock(file: Path, on_wait: OnWait | None = None) -> Iterator[int]:
+    """Holds a pipeline against other builds of it, as long as the descriptor that it gives is open.
 
     Args:
         file: the lock file; it tells who holds it.
@@ -39,7 +39,7 @@ def pipeline_lock(file: Path, on_wait: OnWait | None = None) -> Iterator[None]:
         with explained("locking the pipeline", file):
             fd = _acquire(file, lambda: on_wait and on_wait(holder(file)))
         with _signed(fd):
-            yield
+            yield fd
 
 
 @contextlib.contextmanager

@@ -226,11 +226,11 @@ class Store:
         return ensure_dvc(self.root) if self.ledger else None
 
     @contextlib.contextmanager
-    def lock(self, on_wait: OnWait | None = None) -> Iterator[None]:
+    def lock(self, on_wait: OnWait | None = None) -> Iterator[int]:
         """Holds the pipeline while it is built; ``on_wait`` gets one sentence about the holder."""
         self.initialize_state()
-        with pipeline_lock(self._lock_file, on_wait):
-            yield
+        with pipeline_lock(self._lock_file, on_wait) as held:
+            yield held
 
     def holder(self) -> str:
         """Who builds this pipeline now, for people."""

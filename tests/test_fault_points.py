@@ -38,7 +38,7 @@ def test_a_fault_at_a_point_of_writing_loses_nothing(world: World, name: str) ->
     check(*points.campaign(world, [points.SCENES[name]], points.HOWS, 6).values())
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", points.SCENES)
 def test_no_kill_at_any_point_of_writing_loses_anything(world: World, name: str) -> None:
     check(*points.campaign(world, [points.SCENES[name]], ["kill"]).values())
@@ -49,8 +49,8 @@ def test_no_kill_at_any_point_of_writing_loses_anything(world: World, name: str)
     [
         (1, False, 1, 5),
         (2, True, 2, 5),
-        pytest.param(3, False, 2, 100, marks=pytest.mark.slow),
-        pytest.param(4, True, 1, 100, marks=pytest.mark.slow),
+        pytest.param(3, False, 2, 100, marks=pytest.mark.campaign),
+        pytest.param(4, True, 1, 100, marks=pytest.mark.campaign),
     ],
 )
 def test_a_kill_at_a_random_moment_loses_nothing(

@@ -18,7 +18,7 @@ from mlbuild.store.depends import Dependencies
 from mlbuild.store.digests import Digests, Sig, wait_for_tick
 from mlbuild.store.facts import Placement, Published
 from mlbuild.store.files import explained, sweep, write_atomic
-from mlbuild.store.init import cache_settings, ensure_dvc
+from mlbuild.store.init import cache_settings, dvc_folder, ensure_dvc
 from mlbuild.store.ledger import Ledger, lock_entry
 from mlbuild.store.listings import Listings
 from mlbuild.store.lock import dvc_lock, holder, pipeline_lock
@@ -210,6 +210,7 @@ class Store:
             self.digests = Digests(self.state_dir, self.root)
         self.cache.sweep()
         beside = [f.parent for f in self.ledger.all_files()] if self.ledger else []
+        beside += [folder] if (folder := dvc_folder(self.root)) else []
         sweep(self.state_dir, *self.state_dir.iterdir(), *beside)
         return hit
 

@@ -5,7 +5,6 @@ Each fact is looked up once for each build, and only if a stage of the build nee
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +16,11 @@ from mlbuild.records import Dataset, Json, Progress, ResolvedPipeline
 from mlbuild.store.project import Store
 
 if TYPE_CHECKING:
+    import platform
+
     from mlbuild import registry
 else:
-    registry = lazily("mlbuild.registry")
+    platform, registry = lazily("platform"), lazily("mlbuild.registry")
 
 _ENGINE = Path(coreml.__file__).parents[1]
 _FROZEN_VERSION = 1

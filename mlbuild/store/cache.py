@@ -14,13 +14,13 @@ import re
 import stat
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mlbuild.errors import DataError
 from mlbuild.fingerprint import file_md5, listing_md5
+from mlbuild.lazily import lazily
 from mlbuild.records import Digest
 from mlbuild.store.copying import UMASK, can_share, clone, materialize, materialize_all, tried
 from mlbuild.store.files import checkpoint, explained, remove
@@ -31,6 +31,11 @@ from mlbuild.store.small import bring, read, write
 from mlbuild.store.twins import Twins
 from mlbuild.store.walking import walk
 from mlbuild.store.workers import MANY, spread
+
+if TYPE_CHECKING:
+    from concurrent import futures
+else:
+    futures = lazily("concurrent.futures")  # with logging: 7 ms
 
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
@@ -368,5 +373,5 @@ def _each(jobs: list[_Job], work: Callable[[_Job], _Result]) -> Iterator[_Result
     if len(jobs) < _PARALLEL_FILES:
         yield from map(work, jobs)
         return
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(work, jobs)

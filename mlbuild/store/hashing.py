@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlbuild.errors import DataError
+from mlbuild.lazily import lazily
 from mlbuild.store.files import explain
 from mlbuild.store.meter import Meter
 from mlbuild.store.reading import content_md5
@@ -21,6 +21,11 @@ from mlbuild.store.ticks import settled
 from mlbuild.store.twins import Twins
 from mlbuild.store.walking import sig_of
 from mlbuild.store.workers import MANY, cores, spread
+
+if TYPE_CHECKING:
+    from concurrent import futures
+else:
+    futures = lazily("concurrent.futures")  # with logging: 7 ms
 
 _THREADED = 64 << 10  # bytes; taking the MD5 of more, threads do not stand in each other's way
 
@@ -81,7 +86,7 @@ def read_all(
                 meter.add(sig[0])
                 yield path, Read(row[4], sig, settled(sig, now))
     large = [path for path, size in files if size >= limit]
-    with ThreadPoolExecutor(min(threads or cores(), max(1, len(large)))) as pool:
+    with futures.ThreadPoolExecutor(min(threads or cores(), max(1, len(large)))) as pool:
         try:
             reads = pool.map(lambda path: read_one(path, twins, meter), large)
             yield from zip(large, reads, strict=True)

@@ -7,12 +7,17 @@ import marshal
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlbuild.lazily import lazily
 from mlbuild.store import small
+
+if TYPE_CHECKING:
+    from concurrent import futures
+else:
+    futures = lazily("concurrent.futures")  # with logging: 7 ms
 
 MANY = 1000  # files; fewer are done before the processes have started
 _CHUNK = 256  # files a request: a few ms of work against 0.1 ms of talk
@@ -49,7 +54,7 @@ def spread(
     command = [sys.executable, "-I", "-S", str(Path(small.__file__))]
     idle: SimpleQueue[Any] = SimpleQueue()
     processes: list[Any] = []
-    pool = ThreadPoolExecutor(count)
+    pool = futures.ThreadPoolExecutor(count)
     try:
         for _ in range(count):
             process = subprocess.Popen(

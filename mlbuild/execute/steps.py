@@ -122,7 +122,7 @@ class BuildSteps:
             scratch = self._store.prepare(stage, _written_in_place(stage))
             self._scratch[stage.name] = scratch
             task = self._tasks.make(planned, scratch, attempt)
-            self._untouched.begins(stage.name, self._tasks.inputs(planned))
+            self._untouched.begins(planned, self._tasks.inputs(planned))
             return task
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error)
@@ -187,13 +187,19 @@ class BuildSteps:
                 f"its input {names} changed while it ran; the result was not kept",
                 hint="run again",
             )
-        touched = self._untouched.touched(planned.stage.name)
-        if touched:
-            names = ", ".join(f"'{r}'" for r in touched)
+        touched = self._untouched.touched(planned)
+        if touched.files:
+            names = ", ".join(f"'{r}'" for r in touched.files)
             return Failure(
                 f"its input {names} was touched while it ran, or replaced and put back; "
                 "the result was not kept",
                 hint="run again, and leave inputs alone meanwhile",
+            )
+        for role in touched.folders:
+            self._listener.warned(
+                f"{planned.stage.name}: files of its input '{role}' were written while it ran; "
+                "their bytes are as before, so the result counts. If something else lay there "
+                f"meanwhile: --force {planned.stage.name}"
             )
         if self._pipeline.strict and undeclared:
             return advice.refusal(planned.stage, undeclared)
@@ -203,6 +209,8 @@ class BuildSteps:
         """What a stage that succeeded read besides its inputs; told, unless that fails it."""
         stage, watching = planned.stage, self._tasks.watching
         found = watching.ended(stage.name)
+        if not found:
+            return ()
         log = self._tasks.log_of(stage.name)
         for text in watching.tell(stage, found, log, self._relative(log)):
             if not self._pipeline.strict:

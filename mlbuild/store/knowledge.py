@@ -24,7 +24,7 @@ def keep(file: Path, facts: tuple[Any, ...], most: int = 50) -> None:
     """
     data = marshal.dumps(facts)
     with contextlib.suppress(OSError):
-        _limit(file.parent, most)
+        limit(file.parent, most)
         write_atomic(file, b"%08x" % crc32(data) + data, sync=False)
 
 
@@ -41,7 +41,8 @@ def recall(file: Path) -> tuple[Any, ...] | None:
     return facts if isinstance(facts, tuple) else None
 
 
-def _limit(folder: Path, most: int) -> None:
+def limit(folder: Path, most: int) -> None:
+    """Makes room in a folder that would grow for ever: the oldest files go."""
     with contextlib.suppress(FileNotFoundError):
         entries = list(os.scandir(folder))
         if len(entries) >= most:

@@ -7,7 +7,6 @@ of it still matches, running again would do nothing and print the same.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlbuild.__main__ import environment, pack, record_name, signature
 from mlbuild.store.digests import Sig, wait_for_tick
 from mlbuild.store.files import write_atomic
 from mlbuild.store.grouping import grouped
+from mlbuild.store.knowledge import limit
 
 _MOST_RECORDS = 50
 
@@ -55,7 +55,7 @@ def write(
         facts = (__version__, list(argv), where, tty, environment(), groups, text)
         name = record_name(list(argv), where, tty)
         with contextlib.suppress(OSError):
-            _limit(forget_one)
+            limit(forget_one, _MOST_RECORDS)
             write_atomic(forget_one / name, pack(facts), sync=False)
             return True
     return False
@@ -64,12 +64,3 @@ def write(
 def forget(root: Path) -> None:
     """Drops all records: something is about to change, and may fail."""
     shutil.rmtree(root / ".mlbuild" / "noop", ignore_errors=True)
-
-
-def _limit(folder: Path) -> None:
-    """Arguments that are never used again leave no heap of records."""
-    with contextlib.suppress(FileNotFoundError):
-        entries = list(os.scandir(folder))
-        if len(entries) >= _MOST_RECORDS:
-            for entry in sorted(entries, key=lambda e: e.stat().st_mtime)[:10]:
-                Path(entry.path).unlink(missing_ok=True)

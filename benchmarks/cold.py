@@ -10,6 +10,7 @@ medians of interleaved rounds, each in a fresh folder; how many stages ran is co
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import statistics
 import sys
@@ -51,10 +52,12 @@ def built(tool: Tool) -> Run:
 def measure(runs: dict[str, Run], count: int, rounds: int) -> dict[str, list[Cost]]:
     """All costs, by name."""
     found: dict[str, list[Cost]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            with tempfile.TemporaryDirectory(prefix="mlbuild-cold-") as place:
-                folder = Path(place) / "project"
+    # Removed at the end only: for minutes ext4 looks through what was freed for each new file, so
+    # that one round's removal would be a good part of what the next one's files cost.
+    with tempfile.TemporaryDirectory(prefix="mlbuild-cold-") as place:
+        for number in range(rounds):
+            for name, run in runs.items():
+                folder = Path(place) / str(number) / re.sub(r"\W+", "-", name)
                 found[name].append(run(folder, count))
                 if (seen := ran(folder)) != count:
                     sys.exit(f"{name}: {seen} stages ran, not {count}")

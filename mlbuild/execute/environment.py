@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -73,9 +73,7 @@ def stage_environment(
             f"stage '{stage.name}': no value for {_plural('secret', missing)} {names}",
             hint=f"set {names} in the environment of mlbuild",
         )
-    variables = {
-        name: value for name, value in caller.items() if name in _PASSED or name.startswith("LC_")
-    }
+    variables = {name: value for name, value in caller.items() if _is_passed(name)}
     variables["PATH"] = search_path(caller, python)
     variables.update(dict.fromkeys(THREAD_VARIABLES, str(stage.resources.cpu)))
     variables.update(_FIXED)
@@ -86,6 +84,16 @@ def stage_environment(
     secrets = {name: caller[name] for name in stage.secrets}
     variables.update(secrets)
     return Environment(variables, tuple(value for value in secrets.values() if value))
+
+
+def needed(caller: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+    """What stages with these secrets can see of the caller's environment, to look at no more."""
+    seen = {"PATH", *secrets}
+    return {k: v for k, v in caller.items() if k in seen or _is_passed(k)}
+
+
+def _is_passed(name: str) -> bool:
+    return name in _PASSED or name.startswith("LC_")
 
 
 def search_path(caller: Mapping[str, str], python: Path | None) -> str:

@@ -28,7 +28,6 @@ def start(task: Task) -> Log:
     its output is dropped instead.
     """
     try:
-        _rotate(task.log)
         descriptor = _opened(task.log)
     except OSError:
         descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -143,16 +142,18 @@ def _names(log: Path) -> list[Path]:
 
 
 def _opened(log: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     try:
-        return os.open(log, flags, 0o644)
+        return os.open(log, flags | os.O_EXCL, 0o644)
+    except FileExistsError:
+        _rotate(log)
     except FileNotFoundError:
         log.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(log, flags, 0o644)
+    return os.open(log, flags | os.O_TRUNC, 0o644)
 
 
 def _rotate(log: Path) -> None:
-    if not os.path.isfile(log):  # noqa: PTH113 - hot; nothing yet, or a device, not ours to rename
+    if not log.is_file():  # a device is not ours to rename
         return
     names = _names(log)
     for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):

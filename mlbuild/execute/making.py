@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlbuild import coreml, meaning
 from mlbuild.execute import strace
+from mlbuild.execute.environment import needed
 from mlbuild.execute.reads import notes_file
 from mlbuild.execute.tasks import Interpreter, Places, Program, command_task, job_task
 from mlbuild.execute.watching import Watching
@@ -25,6 +26,7 @@ from mlbuild.records import (
     ResolvedPipeline,
     Source,
     Stage,
+    StageOutput,
     Task,
 )
 from mlbuild.store.project import Store
@@ -62,7 +64,10 @@ class TaskMaker:
         self.watching = Watching(pipeline, traced=traced)
         if traced:
             strace.program()  # or nothing begins
-        self._caller = dict(os.environ)  # os.environ decodes each value anew
+        secrets = [name for stage in pipeline.stages for name in stage.secrets]
+        self._caller = needed(os.environ, secrets)
+        self._lies: dict[Source, Path] = {}
+        self._logs = os.fspath(log_path(state_dir, pipeline.name, "s").parent)
         self._root = os.fspath(pipeline.root)
         self._below = self._root.rstrip("/") + "/"
 
@@ -125,7 +130,7 @@ class TaskMaker:
 
     def log_of(self, stage: str) -> Path:
         """Where a stage's log lies."""
-        return log_path(self._state_dir, self._pipeline.name, stage)
+        return Path(f"{self._logs}/{slug(stage)}.log")
 
     def _places(
         self, stage: Stage, scratch: Scratch, inputs: Mapping[str, Path | tuple[Path, ...]]
@@ -154,9 +159,16 @@ class TaskMaker:
         return found if item.many else found[0]
 
     def _path(self, source: Source) -> Path:
-        root = self._pipeline.root
+        """Where a source lies; asked for by all that read it, each before and after it runs."""
         if isinstance(source, DatasetRef):
             return self._shelf.path(source.name)
+        found = self._lies.get(source)
+        if found is None:
+            found = self._lies[source] = self._within(source)
+        return found
+
+    def _within(self, source: PathRef | StageOutput) -> Path:
+        root = self._pipeline.root
         if isinstance(source, PathRef):
             return root / source.path
         return root / self._stages[source.stage].output(source.output).path

@@ -134,9 +134,11 @@ class Objects:
             place: where it will lie, which is what such rules speak of.
         """
         with explained("storing a result", path):
-            if path.is_symlink():
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
                 materialize(path)
-            if not path.is_dir():
+                found = os.lstat(path)
+            if not stat.S_ISDIR(found.st_mode):
                 md5, size, isexec = self._put_file(str(path))
                 return Ingested(Digest(md5, size, isexec=isexec), None)
             return self._put_folder(str(path), ignore, place)

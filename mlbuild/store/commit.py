@@ -18,7 +18,6 @@ from mlbuild.store.ledger import (
     Ledger,
     lock_entry,
     mine,
-    pin,
     read_lock,
 )
 from mlbuild.store.merging import settled
@@ -109,7 +108,7 @@ def _write_pins(
     for stage in build.stages:
         name, record = names[stage.name], build.records.get(stage.name)
         if record and (stage.name in changed or name not in old):
-            rows[name] = row_text(pin(stage, record))
+            rows[name] = row_text(ledger.pin(stage, record))
         elif name in old:
             rows[name] = old[name]
     _write(ledger.pins_file, pins_text(Head(dict(build.datasets), built), rows))
@@ -128,7 +127,7 @@ def _few(build: Build, changed: frozenset[str]) -> list[Stage] | None:
 def _exchange_pins(
     ledger: Ledger, build: Build, names: Mapping[str, str], few: Sequence[Stage]
 ) -> bool:
-    rows = {names[s.name]: row_text(pin(s, build.records[s.name])) for s in few}
+    rows = {names[s.name]: row_text(ledger.pin(s, build.records[s.name])) for s in few}
     return _exchange(ledger.pins_file, rows, exchanged)
 
 
@@ -138,8 +137,7 @@ def _exchange_lock(
     rows = {}
     for stage in few:
         name, record = names[stage.name], build.records[stage.name]
-        value = lock_entry(stage, record, build.deps(stage, record), ledger.files, name)
-        rows[name] = entry(name, value)
+        rows[name] = entry(name, _lock_entry(ledger, build, name, stage, record))
     return _exchange(ledger.lock_file, rows, replaced)
 
 
@@ -190,10 +188,16 @@ def _write_lock(
     for stage in build.stages:
         name, record = names[stage.name], build.records.get(stage.name)
         if record and (stage.name in changed or name not in lock.blocks):
-            value = lock_entry(stage, record, build.deps(stage, record), ledger.files, name)
-            lock.blocks[name] = entry(name, value)
+            lock.blocks[name] = entry(name, _lock_entry(ledger, build, name, stage, record))
     if lock.blocks or ledger.lock_file.exists():
         _write(ledger.lock_file, lock.text())
+
+
+def _lock_entry(
+    ledger: Ledger, build: Build, name: str, stage: Stage, record: StageRecord
+) -> dict[str, Json]:
+    deps, facts = build.deps(stage, record), ledger.pin(stage, record)
+    return lock_entry(stage, record, deps, ledger.files, name, facts)
 
 
 def _write(file: Path, text: str) -> None:

@@ -56,6 +56,7 @@ class Digests:
         self._racy: dict[str, int] = {}  # -> bytes that must be read again
         self._seen: dict[str, Sig | None] = {}
         self._ignore: Ignore | None = None
+        self._folders_above: dict[str, tuple[str, ...]] = {}
         self.twins = Twins(state_dir / "digests" / "twins")
         self.progress: Progress | None = None  # told of long reading where nobody else is named
 
@@ -98,6 +99,9 @@ class Digests:
 
     def stat_data(self, path: Path) -> bytes | None:
         """A digest of the stat data of a file, or of all files of a folder, looked at anew."""
+        sig = self._at_rest(str(path))
+        if sig is not None:
+            return packed([sig])
         self.forget(path)
         if self.of(path) is None:
             return None
@@ -106,6 +110,17 @@ class Digests:
             return packed([sig] if (sig := self._seen[str(path)]) else [])
         data = "\0".join(folder.walk.names).encode("utf-8", "surrogateescape")
         return hashlib.blake2b(data + packed(folder.walk.sigs)).digest()
+
+    def _at_rest(self, key: str) -> Sig | None:
+        """The stat data of a file whose digest to look at anew would change nothing."""
+        before = self._seen.get(key)
+        if before is None or self._memo.get(key) is None or key in self._folders:
+            return None
+        found = self._stat(key)
+        if found is None or not st.S_ISREG(found.st_mode) or sig_of(found) != before:
+            return None
+        row = self._cache.get(*self._place(key))
+        return before if row is not None and row[:4] == before else None
 
     def ignore(self) -> Ignore:
         """What does not count in the project's folders. Its files are watched like any other."""
@@ -120,7 +135,7 @@ class Digests:
     def forget(self, path: Path) -> None:
         """Something was written here or below: look again."""
         key = str(path)
-        for known in (key, *_above(key, self._root), *self._below.pop(key, ())):
+        for known in (key, *self._above(key), *self._below.pop(key, ())):
             if known.endswith("/.dvcignore"):
                 self._ignore = None  # whoever asks for rules looks at their files again
             self._memo.pop(known, None)
@@ -179,9 +194,18 @@ class Digests:
         self._memo[key] = digest
         if digest:
             self._places[digest.md5] = key
-        for parent in _above(key, self._root):
+        for parent in self._above(key):
             self._below.setdefault(parent, set()).add(key)
         return digest
+
+    def _above(self, key: str) -> tuple[str, ...]:
+        """The folders above a path, up to the root."""
+        parent = key.rpartition("/")[0]
+        found = self._folders_above.get(parent)
+        if found is None:
+            found = (parent, *self._above(parent)) if len(parent) > len(self._root) else ()
+            self._folders_above[parent] = found
+        return found
 
     def _watch(self, key: str) -> None:
         if key not in self._seen:
@@ -307,13 +331,3 @@ def _without(numbers: set[int], found: Walk, md5s: list[str]) -> Tree:
     kept = [n for n in range(len(md5s)) if n not in numbers]
     part = Walk([found.names[n] for n in kept], [found.sigs[n] for n in kept], [])
     return _tree(part, [md5s[n] for n in kept], None)
-
-
-def _above(key: str, root: str) -> list[str]:
-    """The folders above a path, up to the root."""
-    found = []
-    parent = key.rpartition("/")[0]
-    while len(parent) > len(root):
-        found.append(parent)
-        parent = parent.rpartition("/")[0]
-    return found

@@ -30,7 +30,8 @@ def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
     """
     if sync:
         sweep(path.parent)
-    temporary = f"{path.parent}/.{path.name[:60]}.{os.getpid()}.tmp"
+    folder, name = os.path.split(path)
+    temporary = f"{folder or '.'}/.{name[:60]}.{os.getpid()}.tmp"
     try:
         try:
             _write(temporary, data, sync)

@@ -57,7 +57,12 @@ def pin(stage: Stage, record: StageRecord) -> dict[str, Json]:
 
 
 def lock_entry(
-    stage: Stage, record: StageRecord, deps: Deps, files: tuple[str, str], name: str
+    stage: Stage,
+    record: StageRecord,
+    deps: Deps,
+    files: tuple[str, str],
+    name: str,
+    facts: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """A stage's entry of dvc.lock.
 
@@ -67,11 +72,12 @@ def lock_entry(
         deps: what it depends on, of what DVC can see.
         files: the pipeline's file and its pins, relative to the root.
         name: the stage's name in the ledger.
+        facts: its pin, where it was made already.
     """
     found: dict[str, Json] = {"cmd": command(files[0], stage.name)}
     if deps:
         found["deps"] = [_item(path, deps[path]) for path in sorted(deps)]
-    found["params"] = {files[1]: {f"stages.{name}": pin(stage, record)}}
+    found["params"] = {files[1]: {f"stages.{name}": facts or pin(stage, record)}}
     outs = {
         out.path: record.outputs[out.name] for out in stage.outputs if out.name in record.outputs
     }
@@ -117,10 +123,18 @@ class Ledger:
         self._by_key: dict[str, list[tuple[str, str]]] | None = None  # names and blocks
         self._by_path: dict[str, set[str]] | None = None  # digests
         self._searches = 0  # of the whole text
+        self._pins: dict[str, tuple[Stage, StageRecord, Mapping[str, Json]]] = {}
 
     def all_files(self) -> tuple[Path, Path, Path]:
         """The files that make up this pipeline's part of the ledger."""
         return self.pins_file, self.yaml_file, self.lock_file
+
+    def pin(self, stage: Stage, record: StageRecord) -> Mapping[str, Json]:
+        """A stage's pin, made once: the run cache, NAME-lock.json and dvc.lock all hold it."""
+        made = self._pins.get(stage.name)
+        if made is None or made[0] is not stage or made[1] is not record:
+            made = self._pins[stage.name] = (stage, record, pin(stage, record))
+        return made[2]
 
     def published(self, path: str) -> set[str]:
         """The digests that dvc.lock knows of a path."""

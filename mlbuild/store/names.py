@@ -6,8 +6,10 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1 << 14)  # asked for a dozen times a stage
 def plain_name(pipeline: str, stage: str) -> str:
     """``<pipeline>-<stage>[-axis-value...]`` with every other character mapped to ``-``."""
     return re.sub(r"-+", "-", re.sub(r"[^A-Za-z0-9_-]", "-", f"{pipeline}-{stage}")).strip("-")

@@ -12,6 +12,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ _ABOUT = "Written by mlbuild: commit it. What each stage was built from; DVC tra
 _STAGES = '"stages": {\n'
 _ROW = re.compile(r'^  ("(?:[^"\\]|\\.)+"): (\{\n(?:   .*\n)*  \}),?$', re.M)
 _BLOCK_END = "\n  }"
+_name = lru_cache(maxsize=256)(json.dumps)  # parts of pins have few names
+_sorted = json.JSONEncoder(sort_keys=True).encode
 _LAST = '  "": {}\n'  # every block before it ends in a comma
 
 
@@ -66,7 +69,7 @@ def pins_text(head: Head, rows: Mapping[str, str]) -> str:
 
 def row_text(value: Mapping[str, Json]) -> str:
     """A pin as it stands in the file: a line for each part, so that a diff can be read."""
-    parts = (f"   {json.dumps(k)}: {json.dumps(value[k], sort_keys=True)}" for k in sorted(value))
+    parts = (f"   {_name(k)}: {_sorted(value[k])}" for k in sorted(value))
     return "{\n" + ",\n".join(parts) + "\n  }"
 
 

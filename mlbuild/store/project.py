@@ -159,7 +159,8 @@ class Store:
         The outputs' objects are in the cache already: ``publish`` or ``restore`` came before.
         """
         files = self.ledger.files if self.ledger else ("", self._pipeline)
-        self.runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name)))
+        pin = self.ledger.pin(stage, record) if self.ledger else None
+        self.runs.add(record.key, lock_entry(stage, record, {}, files, slug(stage.name), pin))
         self.build_record.append(stage.name, record, {out.name: out.path for out in stage.outputs})
 
     def commit(
@@ -186,6 +187,7 @@ class Store:
             pins_only: write NAME-lock.json alone (`--no-record`: DVC is recording by itself).
             on_wait: told once if another process has DVC's lock.
         """
+        self._publisher.close()  # before: a kill behind it may be followed by runs that do nothing
         for stage in pipeline.stages:
             if (decided is None or stage.name in decided) and stage.name in records:
                 self._note(stage, records[stage.name])
@@ -216,6 +218,7 @@ class Store:
 
     def close(self) -> None:
         """Keeps what was learned of files."""
+        self._publisher.close()
         self.digests.flush()
         self.build_record.close()
 
@@ -231,7 +234,10 @@ class Store:
         """Holds the pipeline while it is built; ``on_wait`` gets one sentence about the holder."""
         self.initialize_state()
         with pipeline_lock(self._lock_file, on_wait) as held:
-            yield held
+            try:
+                yield held
+            finally:
+                self._publisher.close()
 
     def holder(self) -> str:
         """Who builds this pipeline now, for people."""
@@ -324,12 +330,12 @@ class Store:
             self._cache.twins = self.digests.twins
         return self._cache
 
-    @property
+    @cached_property
     def listings(self) -> Listings:
         """What the digests of folders, code and toolchains stood for."""
         return Listings(self.state_dir)
 
-    @property
+    @cached_property
     def runs(self) -> RunCache:
         """Every result that was ever built here or pulled, by stage key."""
         return RunCache(self.cache.folder)

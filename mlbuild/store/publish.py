@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Move(NamedTuple):
     existed: bool
 
 
+@lru_cache(maxsize=1 << 14)
 def slug(name: str) -> str:
     """A stage's name as a folder's name; different names never share one."""
     plain = re.sub(r"[^A-Za-z0-9._=-]", "-", name)
@@ -67,6 +69,7 @@ class Publisher:
         self._kept = state_dir / "kept"
         self._devices: dict[str, int] = {}
         self._hidden = False
+        self._spare: list[Path] = []  # empty scratch folders of stages that are done
 
     def prepare(self, stage: Stage, in_place: Sequence[str] = ()) -> Scratch:
         """Empties and makes the scratch of a stage.
@@ -169,6 +172,12 @@ class Publisher:
                 remove(work)  # scratch of a stage that was killed
         return hit
 
+    def close(self) -> None:
+        """Removes the folders that were kept for stages to come."""
+        while self._spare:
+            with contextlib.suppress(OSError):
+                self._spare.pop().rmdir()
+
     def _keeping(self, dest: str) -> Path:
         """A free place for something that a user may have made."""
         name, stamp = Path(dest).name, time.strftime("%Y%m%d-%H%M%S")
@@ -180,23 +189,44 @@ class Publisher:
         return to
 
     def _make(self, work: Path) -> None:
-        """An empty folder, in one system call where there was none: most stages pay no more."""
-        try:
-            os.mkdir(work)  # noqa: PTH102 - hot
-        except OSError:
-            self._hidden = False
-            remove(work)
-            work.mkdir(parents=True)
+        """An empty folder: mostly that of an earlier stage, under a new name.
+
+        To make and remove one for each stage is what a small one would pay most for: ext4 looks
+        through all inodes that were freed a short while ago for each that it gives out.
+        """
+        if not self._renamed(work):
+            try:
+                os.mkdir(work)  # noqa: PTH102 - hot
+            except OSError:
+                self._hidden = False
+                remove(work)
+                work.mkdir(parents=True)
         if not self._hidden:
             ignore = self._work / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
             self._hidden = True
 
+    def _renamed(self, work: Path) -> bool:
+        if not self._spare:
+            return False
+        spare = self._spare.pop()
+        if spare == work and os.path.isdir(work) and not os.listdir(work):  # noqa: PTH112, PTH208
+            return True
+        try:
+            os.rename(spare, work)  # noqa: PTH104
+            if not os.listdir(work):  # noqa: PTH208 - a process that got away may write there
+                os.utime(work)  # whoever asks since when it stands
+                return True
+        except OSError:  # something lies there, or somebody was quicker
+            with contextlib.suppress(OSError):
+                spare.rmdir()
+        return False
+
     def _place(self, work: Path, stage: Stage, out: Output, flat: bool) -> Path:
         """Where the new output is written: on the filesystem that it will be renamed on."""
         dest = self._root / out.path
-        if self._device(dest.parent) == self._device(work):
+        if self._device(dest.parent) == self._device(self._work):
             if flat:  # making and removing folders is what small stages would pay most for
                 return work / dest.name
             place = work / f"{slug(out.name)}.out" / dest.name
@@ -215,12 +245,13 @@ class Publisher:
 
     def _moves(self, scratch: Scratch, names: Sequence[str]) -> list[Move]:
         moves = []
+        work = str(scratch.work)
         for name in names:
-            new = scratch.outputs[name]
-            dest = self._root / scratch.stage.output(name).path
-            own = new.parent if new.parent == scratch.work else new.parent.parent
-            aside = own / f".old-{slug(name)}"
-            moves.append(Move(str(new), str(dest), str(aside), os.path.lexists(dest)))
+            new = str(scratch.outputs[name])
+            dest = str(self._root / scratch.stage.output(name).path)
+            own = os.path.dirname(new)  # noqa: PTH120
+            own = own if own == work else os.path.dirname(own)  # noqa: PTH120
+            moves.append(Move(new, dest, f"{own}/.old-{slug(name)}", os.path.lexists(dest)))
         return moves
 
     def _write_journal(self, work: Path, moves: Sequence[Move]) -> None:
@@ -241,7 +272,7 @@ class Publisher:
             new, dest = Path(move.new), Path(move.dest)
             try:
                 move_path(new, dest)
-            except FileNotFoundError:  # the first output in its folder
+            except (FileNotFoundError, NotADirectoryError):  # the first output in its folder
                 dest.parent.mkdir(parents=True, exist_ok=True)
                 move_path(new, dest)
             checkpoint("publish:moved")
@@ -268,7 +299,10 @@ class Publisher:
 
     def _clean(self, scratch: Scratch) -> None:
         try:
-            os.rmdir(scratch.work)  # noqa: PTH106 - after a publication there is nothing in it
+            if os.listdir(scratch.work):  # noqa: PTH208 - mostly there is nothing left in it
+                remove(scratch.work)
+            else:
+                self._spare.append(scratch.work)
         except OSError:
             remove(scratch.work)
         for new in scratch.outputs.values():

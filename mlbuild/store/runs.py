@@ -38,9 +38,10 @@ class RunCache:
 
     def find(self, key: str) -> list[StageRecord]:
         """The records that are known for a stage key, newest first. Damaged ones are removed."""
-        place = self._place(key)
+        folder = self._folder_of(key)
         try:
-            names = sorted(place.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+            found = [Path(folder, name) for name in os.listdir(folder)]  # noqa: PTH208 - hot
+            names = sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
         except OSError:
             return []
         return [record for name in names if (record := self._load(name, key)) is not None]
@@ -55,14 +56,16 @@ class RunCache:
 
     def add(self, key: str, entry: Json) -> None:
         """Keeps a result; its objects must be in the cache already."""
-        file = self._place(key) / value_name(entry)
-        with explained("writing the run cache", file):
-            if not file.exists():
-                checkpoint("run cache")
-                sweep(file.parent)
-                write_atomic(file, json.dumps(entry).encode(), sync=False)
-            else:
+        folder = self._folder_of(key)
+        file = f"{folder}/{value_name(entry)}"
+        with explained("writing the run cache", Path(file)):
+            if os.path.exists(file):  # noqa: PTH110 - hot
                 os.utime(file)  # the newest is tried first
+                return
+            checkpoint("run cache")
+            if not _made(folder):
+                sweep(Path(folder))
+            write_atomic(Path(file), json.dumps(entry).encode(), sync=False)
 
     def has(self, key: str, value: str) -> bool:
         """Whether that very entry is known."""
@@ -110,8 +113,11 @@ class RunCache:
                     yield file, *found
 
     def _place(self, key: str) -> Path:
+        return Path(self._folder_of(key))
+
+    def _folder_of(self, key: str) -> str:
         name = run_key(key)
-        return self._folder / name[:2] / name
+        return f"{self._folder}/{name[:2]}/{name}"
 
     def _load(self, file: Path, key: str) -> StageRecord | None:
         if file.name.startswith("."):
@@ -128,13 +134,28 @@ class RunCache:
         return found[1]
 
 
+def _made(folder: str) -> bool:
+    """Makes a folder; False: it was there."""
+    try:
+        os.mkdir(folder)  # noqa: PTH102 - hot
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    return True
+
+
 def _inside(path: str) -> bool:
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _without_sizes(value: Json) -> Json:
     if isinstance(value, dict):
-        return {k: _without_sizes(v) for k, v in value.items() if k not in ("size", "nfiles")}
+        return {
+            k: _without_sizes(v) if isinstance(v, (dict, list)) else v
+            for k, v in value.items()
+            if k not in ("size", "nfiles")
+        }
     if isinstance(value, list):
         return [_without_sizes(item) for item in value]
     return value

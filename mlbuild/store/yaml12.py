@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlbuild.lazily import lazily
@@ -92,9 +93,8 @@ def _sequence(value: list[Json] | tuple[Json, ...], pad: str) -> list[str]:
             inner = _mapping(item, pad + "  ")
         elif isinstance(item, (list, tuple)) and item:
             inner = _sequence(item, pad + "  ")
-        elif item is None:
-            lines.append(f"{pad}-")
-            continue
+        elif item is None:  # with a blank behind the dash, or without: versions differ
+            raise UntameError
         elif isinstance(item, str):
             lines += f"{pad}- {_string(item, pad, len(pad) + 2)}".split("\n")
             continue
@@ -118,6 +118,7 @@ def _scalar(value: Json) -> str:
     raise UntameError
 
 
+@lru_cache(maxsize=1 << 13)  # keys and digests come again and again
 def _string(text: str, pad: str, column: int) -> str:
     """A string that begins at a column; where it is folded, on several lines."""
     if column + len(text) <= _WIDTH and _WORD.fullmatch(text) and text.lower() not in _WORDS:

@@ -59,6 +59,7 @@ def publish_all(root: Path, stage: Stage, results) -> None:
     for path, what in zip(scratch.outputs.values(), results, strict=True):
         lay(path, what)
     store.publish(stage, scratch)
+    store.close()
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -17,10 +17,10 @@ from tests.faults import conditions, damage, moments, points, remote
 from tests.faults.world import Tally, World, make_world
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A project that was built, forth and back."""
-    made = make_world(tmp_path_factory.mktemp("faults"), os.environ)
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A project that was built, forth and back; each test damages its own."""
+    made = make_world(tmp_path, os.environ)
     with made.engines:
         points.ready(made)
         yield made

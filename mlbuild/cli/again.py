@@ -22,6 +22,8 @@ def run(argv: list[str]) -> int | None:
     from mlbuild.cli.running import Call
     from mlbuild.cli.running import run as go
 
+    if len(found) != len(Call._fields):
+        return None  # kept by another state of the same version
     return ended(lambda: go(Call(*found)))
 
 

@@ -1,6 +1,7 @@
 """After a build most stages stand: they are neither resolved nor decided again, and yet exact."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -237,6 +238,15 @@ def test_damaged_knowledge_is_no_knowledge(build, project, folder, damage, mlbui
     done = mlbuild("run", "pipelines/p.yaml", "--json")
     assert done.code == 0, done.err
     assert done.build["ran"] == 2
+
+
+def test_knowledge_that_came_with_the_files_is_not_believed(build, decided, project) -> None:
+    copied = project.with_name("copied")
+    shutil.copytree(project / ".mlbuild", copied)
+    shutil.rmtree(project / ".mlbuild")
+    copied.rename(project / ".mlbuild")
+    assert ran(build()) == set()
+    assert len(set(decided)) == 5
 
 
 def test_another_version_s_knowledge_is_not_believed(build, decided, monkeypatch) -> None:

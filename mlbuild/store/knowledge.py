@@ -1,4 +1,8 @@
-"""Plain values in a file of `.mlbuild/`, whole or not at all; losing one costs time only."""
+"""Plain values in a file of `.mlbuild/`, whole or not at all; losing one costs time only.
+
+Each bears the number of the folder that it was written into: what came with a clone or an archive
+is not believed, or a stranger could say there what a pipeline is.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,10 @@ def keep(file: Path, facts: tuple[Any, ...], most: int = 50) -> None:
         facts: of what marshal knows: numbers, strings, tuples, lists, dicts.
         most: how many such files may lie in the folder; the oldest go first.
     """
-    data = marshal.dumps(facts)
     with contextlib.suppress(OSError):
         limit(file.parent, most)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        data = marshal.dumps((file.parent.stat().st_ino, facts))
         write_atomic(file, b"%08x" % crc32(data) + data, sync=False)
 
 
@@ -35,7 +40,9 @@ def recall(file: Path) -> tuple[Any, ...] | None:
         # marshal trusts its input: only what this program wrote whole is given to it.
         if raw[:_HEAD] != b"%08x" % crc32(raw[_HEAD:]):
             return None
-        facts = marshal.loads(raw[_HEAD:])
+        folder, facts = marshal.loads(raw[_HEAD:])
+        if folder != file.parent.stat().st_ino:
+            return None
     except (OSError, ValueError, EOFError, TypeError):
         return None
     return facts if isinstance(facts, tuple) else None

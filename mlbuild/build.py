@@ -370,8 +370,8 @@ class Pipeline:
         seen = {p: sig for p, sig in self.store.digests.seen.items() if p not in fixed}
         decided = set(todo)
         results = [r for r in result.stages if r.stage in decided]
-        standing.keep(self.store, identity, results, stands, still | seen)
-        if options.told_again is None or not result.ok or options.force:
+        whole = standing.keep(self.store, self.resolved, identity, results, stands, still | seen)
+        if options.told_again is None or not (whole and result.ok) or options.force:
             return
         again = if_repeated(result)
         text = options.told_again([self._stages[s.stage] for s in again.stages], again)

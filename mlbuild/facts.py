@@ -118,6 +118,7 @@ class Shelf:
             # A clone whose data was not pulled: what DVC recorded is enough to plan with.
             tracked = self._store.tracked_digest(dataset.location)
             if tracked is not None:
+                self._store.digests.watch(self._pipeline.root / f"{dataset.location}.dvc")
                 return tracked
         found = self._store.digests.of(self.path(dataset.name))
         return found.md5 if found else None

@@ -87,33 +87,42 @@ def recall(store: Store, pipeline: ResolvedPipeline, identity: str | None) -> St
 
 def keep(
     store: Store,
+    pipeline: ResolvedPipeline,
     identity: str | None,
     results: Iterable[StageResult],
     before: Standing | None,
     seen: Mapping[str, Sig | None],
-) -> None:
+) -> bool:
     """Keeps what stands now; the last thing that a build does.
 
     Args:
         store: of the pipeline, committed.
+        pipeline: that was built.
         identity: of the resolved pipeline.
         results: of the stages that were decided in this build.
         before: what stood all the while.
         seen: the stat data that belong to what was decided.
+
+    Returns:
+        False: of some stage's files nothing is known, so a change of them could not be noticed.
     """
     if identity is None:
-        return
+        return False
     rows = dict(before.rows) if before else {}
     for result in results:
         if result.outcome in _STANDS and result.key and all(g.ok for g in result.gates):
             rows[result.stage] = (result.key, dict(result.sizes), result.undeclared)
         else:
             rows.pop(result.stage, None)
+    declared = before._declared if before else _Declared(pipeline, store.root)
+    # Nothing stands whose files nobody looked at.
+    kept = {name: row for name, row in rows.items() if declared.known(name, seen)}
     base = f"{store.root}/"
     paths = [path.removeprefix(base) for path in seen]
     fields = [f for sig in seen.values() for f in (sig or (-1, -1, -1, -1))]
-    facts = (_FORMAT, __version__, identity, store.state(), rows, paths, fields)
+    facts = (_FORMAT, __version__, identity, store.state(), kept, paths, fields)
     knowledge.keep(_place(store), facts)
+    return len(kept) == len(rows)
 
 
 def _place(store: Store) -> Path:
@@ -149,20 +158,22 @@ class _Declared:
         self._root = str(root)
         self._stages: dict[str, list[str]] = {}
         self._of_stage: dict[str, list[str]] = {}
+        self._looked_at: dict[str, list[str]] = {}  # what planning or running a stage looks at
         made = {
             s.name: {o.name: self._absolute(o.path) for o in s.outputs} for s in pipeline.stages
         }
         for stage in pipeline.stages:
-            own = [*made[stage.name].values()]
+            own, others = [*made[stage.name].values()], []
             for source in (source for item in stage.inputs for source in item.sources):
                 if isinstance(source, StageOutput):
-                    own.append(made[source.stage][source.output])
+                    others.append(made[source.stage][source.output])
                 elif isinstance(source, PathRef):
                     own.append(self._absolute(source.path))
-                else:
+                elif pipeline.datasets[source.name].scheme == "path":
                     own.append(self._absolute(pipeline.datasets[source.name].location))
-            self._of_stage[stage.name] = own
-            for path in own:
+            self._looked_at[stage.name] = own
+            self._of_stage[stage.name] = [*own, *others]
+            for path in self._of_stage[stage.name]:
                 self._stages.setdefault(path, []).append(stage.name)
 
     def by(self, path: str) -> set[str]:
@@ -176,14 +187,18 @@ class _Declared:
     def without(
         self, seen: Mapping[str, Sig | None], stages: Collection[str]
     ) -> dict[str, Sig | None]:
-        """What was seen of others: all that these stages declare will be looked at anew."""
-        own = {path for name in stages for path in self._of_stage[name]}
+        """What was seen of others: what these stages make, or read of sources, is seen anew."""
+        own = {path for name in stages for path in self._looked_at[name]}
         folders = tuple(f"{path}/" for path in own if not os.path.isfile(path))  # noqa: PTH113
         return {
             path: sig
             for path, sig in seen.items()
             if path not in own and not (folders and path.startswith(folders))
         }
+
+    def known(self, stage: str, seen: Mapping[str, Sig | None]) -> bool:
+        """Whether all that a stage has to do with was seen."""
+        return all(path in seen for path in self._of_stage[stage])
 
     def _absolute(self, path: str) -> str:
         whole = path if path[:1] == "/" else f"{self._root}/{path}"

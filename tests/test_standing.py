@@ -180,6 +180,25 @@ def test_what_stands_survives_a_build_of_one_target(build, decided, project) -> 
     assert (project / "out/join").read_text() == "X\nB\nother\n"
 
 
+def test_what_a_planned_stage_reads_of_standing_ones_stays_watched(
+    build, project, pipeline
+) -> None:
+    text = DIAMOND.replace(
+        "run: cat ${{ inputs.i }}/* > ${{ outputs.o }}",
+        "run: cat ${{ inputs.i }}/* > ${{ outputs.o }}; mkdir out/made; cp ./left/* out/made",
+    ).replace("outputs: {o: out/left}", "outputs: {o: out/left, made: out/made}")
+    text = text.replace("{a: upper.o, b: right.o}", "{a: upper.o, b: right.o, c: left.made}")
+    pipeline(text)
+    build()
+    (project / "right.txt").write_text("other\n")
+    assert ran(build()) == {"right", "join"}
+    (project / "right.txt").write_text("right\n")
+    assert ran(build()) == {"right", "join"}  # `join` is restored: nobody looked at out/made
+    (project / "out/made/a").write_text("by hand\n")
+    assert ran(build()) == {"left"}
+    assert (project / "out/made/a").read_text() == "a\n"
+
+
 def test_a_stage_that_failed_does_not_stand(project, pipeline, mlbuild, build) -> None:
     pipeline(DIAMOND.replace("echo alone", "exit 3; echo"))
     assert mlbuild("run", "pipelines/p.yaml").code == 1

@@ -15,13 +15,40 @@ import os
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any
 
 from .job import StageFailure
 
 _ROOT = "_mlbuild_stages"
 _RUNTIME = "mlbuild.coreml"
+
+
+class _Source(SourceFileLoader):
+    """Never takes code from a bytecode cache: one of the same second and size may be old."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """Compiles what lies there now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _KindFinder:
+    """Finds the modules of kinds, folders being packages without an ``__init__.py``."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> ModuleSpec | None:
+        """The specification of a kind's module; None for whatever is not one."""
+        if path is None or not name.startswith(_ROOT + "."):
+            return None
+        for folder in path:
+            file = os.path.join(folder, name.rpartition(".")[2] + ".py")
+            if os.path.isfile(file):
+                loader = _Source(name, file)
+                return importlib.util.spec_from_file_location(name, file, loader=loader)
+        return None
 
 
 class _RuntimeFinder:
@@ -71,6 +98,8 @@ def load_run(job: Mapping[str, Any]) -> Callable[[Any], None]:
         raise StageFailure(f"{path} does not exist")
     _drop(_ROOT)
     importlib.invalidate_caches()
+    if _KindFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _KindFinder)
     root = types.ModuleType(_ROOT)
     root.__path__ = [job["stages_root"]]
     sys.modules[_ROOT] = root

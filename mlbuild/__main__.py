@@ -11,6 +11,10 @@ from binascii import crc32
 
 from mlbuild import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # no `typing`: a third of a no-op's imports
+    from collections.abc import Iterator
+
 _FORMAT = 2  # of the record that mlbuild.store.noop writes
 _HEAD = 8
 
@@ -50,19 +54,28 @@ def _told(text: str) -> int:
 
 def unchanged(argv: list[str]) -> str | None:
     """What to print if nothing changed; None if that is not known."""
-    cwd = os.getcwd()  # noqa: PTH109 - pathlib would double the price of a no-op
-    tty = sys.stdout is not None and sys.stdout.isatty()
-    folder, where = cwd, "."
-    while True:
-        file = f"{folder}/.mlbuild/noop/{record_name(argv, where, tty)}"
+    for folder, where, tty, name in places(argv):
         try:
-            with open(file, "rb") as stream:  # noqa: PTH123
+            with open(f"{folder}/.mlbuild/noop/{name}", "rb") as stream:  # noqa: PTH123
                 return _check(stream.read(), folder, (argv, where, tty))
         except OSError:
             pass
+    return None
+
+
+def places(argv: list[str]) -> "Iterator[tuple[str, str, bool, str]]":
+    """Where records of a call may lie: here, or in a folder above.
+
+    Yields:
+        The folder, the caller's place seen from there, whether on a terminal, the record's name.
+    """
+    folder, where = os.getcwd(), "."  # noqa: PTH109 - pathlib would double the price of a no-op
+    tty = sys.stdout is not None and sys.stdout.isatty()
+    while True:
+        yield folder, where, tty, record_name(argv, where, tty)
         parent, _, name = folder.rpartition("/")
         if not name:
-            return None
+            return
         folder, where = parent, name if where == "." else f"{name}/{where}"
 
 

@@ -273,7 +273,8 @@ class Pipeline:
         found = _md5(self.store, self.root / path)
         if found is None and self._loaded.identity is not None:
             # What was kept says nothing of files that went since; reading the YAML tells of them.
-            loaded.read(self.resolved.file, *self._loaded.call.facts[1:])
+            call = self._loaded.call
+            loaded.read(call.file, call.profiles, call.sets)
         return found
 
     def _execute(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from mlbuild import __version__
-from mlbuild.__main__ import record_name
+from mlbuild.__main__ import places
 
 FOLDER = ".mlbuild/calls"
 
@@ -28,16 +27,11 @@ def run(argv: list[str]) -> int | None:
 
 
 def _recall(argv: list[str]) -> tuple[Any, ...] | None:
-    folder, where = os.getcwd(), "."  # noqa: PTH109 - as the no-op path does
-    tty = sys.stdout is not None and sys.stdout.isatty()
-    while True:
-        file = f"{folder}/{FOLDER}/{record_name(argv, where, tty)}"
-        if os.path.exists(file):  # noqa: PTH110
+    for folder, _, _, name in places(argv):
+        file = f"{folder}/{FOLDER}/{name}"
+        if os.path.exists(file):  # noqa: PTH110 - pathlib is not imported yet
             return _read(file, argv)
-        parent, _, name = folder.rpartition("/")
-        if not name:
-            return None
-        folder, where = parent, name if where == "." else f"{name}/{where}"
+    return None
 
 
 def _read(file: str, argv: list[str]) -> tuple[Any, ...] | None:

@@ -1,5 +1,6 @@
 """After a build plain DVC understands everything, whatever the repository looks like."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -90,8 +91,9 @@ class Checkout:
     def dvc(self, *commands: str) -> list[str]:
         """What each command prints."""
         words = json.dumps([command.split() for command in commands])
-        told = json.loads(self.run(sys.executable, "-c", SEVERAL, words).stdout)
-        assert [code for code, _ in told] == [0] * len(commands), told
+        done = self.run(sys.executable, "-c", SEVERAL, words)
+        told = json.loads(done.stdout)
+        assert [code for code, _ in told] == [0] * len(commands), f"{told}\n{done.stderr}"
         return [text for _, text in told]
 
     def ignored(self) -> set[str]:
@@ -404,5 +406,14 @@ def test_dvcs_other_lock_is_honoured(here: Checkout) -> None:
     (here.root / ".dvc/tmp/lock").unlink()  # of the other kind: DVC would not start either
     here.edit("epochs: 3", "epochs: 5")
     assert here.build().build["ran"] == 3
-    assert here.dvc("status p-train") == [CLEAN]
-    assert not list((here.root / ".dvc/tmp").glob("*.lock"))
+    left = [file.name for file in (here.root / ".dvc/tmp").iterdir()]
+    assert not [name for name in left if name == "lock" or name.endswith(".lock")], left
+    assert _status_of_train(here) == CLEAN
+
+
+def _status_of_train(here: Checkout) -> str:
+    """DVC's own patience with this lock is three seconds: a machine that stalls is asked again."""
+    for _ in range(2):
+        with contextlib.suppress(AssertionError):
+            return here.dvc("status p-train")[0]
+    return here.dvc("status p-train")[0]

@@ -39,7 +39,7 @@ _HOMES = {
     "description": ("Description", "Feature"),
     "errors": ("CoreMLError", "ExecutionError", "InputError", "ModelFileError", "UnsupportedError"),
     "inspect": ("summarize",),
-    "model": ("Model", "load", "top_labels"),
+    "model": ("Model", "load", "load_spec", "top_labels"),
 }
 
 

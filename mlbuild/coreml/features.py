@@ -11,36 +11,35 @@ import torch
 from .description import ArrayLayout, Description, Feature
 from .errors import InputError
 from .images import from_planes, to_planes
-from .mil.dtypes import ValueType
-from .mil.precision import to_half
 
 
-def encode_inputs(
-    description: Description,
-    types: Mapping[str, ValueType],
-    given: Mapping[str, Any],
-    *,
-    declared: bool,
-) -> dict[str, Any]:
-    """Check the inputs of a prediction and turn them into tensors.
-
-    Args:
-        description: What the model takes.
-        types: The declared types of the program's inputs.
-        given: What the user gave, by name.
-        declared: Whether float16 inputs are rounded.
-    """
+def encode_inputs(description: Description, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the inputs of a prediction and bring them into neutral form (see ``body``)."""
     known = {feature.name: feature for feature in description.inputs}
     if extra := sorted(set(given) - set(known)):
         raise InputError(f"the model has no such input: {', '.join(extra)}", allowed=sorted(known))
-    tensors = {}
+    values = {}
     for name, feature in known.items():
         value = given.get(name)
-        if value is None:
-            value = _default(feature)
-        tensor = torch.from_numpy(_array(feature, value))
-        tensors[name] = _typed(tensor, types.get(name), declared)
-    return tensors
+        values[name] = encode(feature, _default(feature) if value is None else value)
+    return values
+
+
+def encode(feature: Feature, value: Any) -> Any:
+    """One value in neutral form."""
+    if feature.image is not None:
+        return torch.from_numpy(to_planes(feature, value))
+    if feature.array is not None:
+        return torch.from_numpy(_multi_array(feature, feature.array, value))
+    if feature.kind == "int64":
+        return int(np.asarray(value).item())
+    if feature.kind == "double":
+        return float(np.asarray(value).item())
+    raise InputError(
+        "a program cannot take an input of this kind",
+        place=f"input '{feature.name}'",
+        got=feature.kind,
+    )
 
 
 def decode_output(feature: Feature, value: Any) -> Any:
@@ -68,21 +67,6 @@ def _default(feature: Feature) -> Any:
     return np.full(layout.shape, layout.default or 0.0, layout.dtype)
 
 
-def _array(feature: Feature, value: Any) -> Any:
-    if feature.image is not None:
-        return to_planes(feature, value)
-    if feature.array is not None:
-        return _multi_array(feature, feature.array, value)
-    if feature.kind in ("int64", "double"):
-        dtype = np.int32 if feature.kind == "int64" else np.float32
-        return np.asarray(value, dtype=dtype).reshape(1)
-    raise InputError(
-        "a program cannot take an input of this kind",
-        place=f"input '{feature.name}'",
-        got=feature.kind,
-    )
-
-
 def _multi_array(feature: Feature, layout: ArrayLayout, value: Any) -> Any:
     place = f"input '{feature.name}'"
     if isinstance(value, torch.Tensor):
@@ -102,11 +86,3 @@ def _multi_array(feature: Feature, layout: ArrayLayout, value: Any) -> Any:
             allowed=layout.allowed(),
         )
     return converted
-
-
-def _typed(tensor: torch.Tensor, declared_type: ValueType | None, declared: bool) -> torch.Tensor:
-    dtype = declared_type.dtype if declared_type is not None else None
-    if dtype is None or not dtype.torch:
-        return tensor.float() if tensor.is_floating_point() else tensor
-    tensor = tensor.to(getattr(torch, dtype.torch))
-    return to_half(tensor) if declared and dtype.name == "fp16" else tensor

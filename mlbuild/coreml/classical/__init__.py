@@ -1,0 +1,1 @@
+"""Models that are no networks: trees, linear models, encoders, neighbours."""

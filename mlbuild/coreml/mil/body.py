@@ -1,0 +1,116 @@
+"""An ML Program behind the features of its model."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..body import OperatorUse, Options, Ran
+from ..errors import CoreMLError, ExecutionError, InputError
+from ..labels import class_labels, scores_value
+from .compile import FILE_NAME, Compiled, check, compile_function
+from .dtypes import ValueType
+from .precision import to_half
+from .program import OPSETS, Function, Operation, Reference
+from .reader import read_function
+from .weights import WeightFiles
+
+
+class ProgramBody:
+    """One function of an ML Program; compiled when it is first run."""
+
+    def __init__(self, function: Function, weights: WeightFiles, options: Options) -> None:
+        self._function, self._weights, self._options = function, weights, options
+        self.labels = class_labels(function, weights)
+        self.scores_value = scores_value(function)
+        self._types = {given.name: given.type for given in function.inputs}
+        self._compiled: dict[frozenset[str], Compiled] = {}
+
+    def values(self) -> tuple[str, ...]:
+        """Names of the values of the outermost block, in the order in which they are made."""
+        return tuple(
+            made.name
+            for operation in self._function.body.operations
+            if operation.type != "const" and not operation.type.startswith("constexpr_")
+            for made in operation.outputs
+        )
+
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """Every operation but plain constants, in order; nested ones behind their holder."""
+        opset = OPSETS.get(self._function.opset, self._function.opset)
+        return tuple(_use(o, opset) for o in self._function.body.walk() if o.type != "const")
+
+    def make_state(self) -> Any:
+        """Programs with states are refused when they are opened."""
+        return None
+
+    def run(self, values: Mapping[str, Any], keep: Collection[str], state: Any = None) -> Ran:
+        """Compute, in float32 rounded to the declared types."""
+        compiled = self._program(frozenset(keep))
+        tensors = {n: _typed(v, self._types.get(n), self._options) for n, v in values.items()}
+        kept: dict[str, Any] = {}
+        with torch.inference_mode():
+            try:
+                results = compiled.call(tensors, kept)
+            except Exception as error:
+                raise self._failure(compiled, error) from error
+        return Ran(dict(zip(self._function.body.outputs, results, strict=True)), kept)
+
+    def _program(self, keep: frozenset[str]) -> Compiled:
+        if keep not in self._compiled:
+            made = {o.name for op in self._function.body.walk() for o in op.outputs}
+            if unknown := sorted(keep - made - set(self._types)):
+                raise InputError(f"the program makes no such value: {', '.join(unknown)}")
+            self._compiled[keep] = compile_function(
+                self._function, self._weights, declared=self._options.declared, keep=keep
+            )
+        return self._compiled[keep]
+
+    def _failure(self, compiled: Compiled, error: Exception) -> CoreMLError:
+        if isinstance(error, ExecutionError) and error.place:
+            return error
+        operation = _failed_operation(compiled, error)
+        place = operation.where(self._function.opset) if operation else None
+        message = error.message if isinstance(error, CoreMLError) else str(error).split("\n")[0]
+        return ExecutionError(message or type(error).__name__, place=place)
+
+
+def open_body(spec: Any, folder: Path, options: Options) -> ProgramBody:
+    """Read and check the function that is asked for; no weight is read yet."""
+    name = options.function or spec.description.defaultFunctionName or None
+    function = read_function(spec.mlProgram, name)
+    check(function)
+    weights = WeightFiles(folder)
+    weights.check(function)
+    return ProgramBody(function, weights, options)
+
+
+def _typed(value: Any, wanted: ValueType | None, options: Options) -> Any:
+    if isinstance(value, int | float):  # a program takes numbers as arrays of one element
+        value = torch.tensor([value], dtype=torch.int32 if isinstance(value, int) else None)
+    dtype = wanted.dtype if wanted is not None else None
+    if dtype is None or not dtype.torch:
+        return value.float() if value.is_floating_point() else value
+    tensor = value.to(getattr(torch, dtype.torch))
+    return to_half(tensor) if options.declared and dtype.name == "fp16" else tensor
+
+
+def _use(operation: Operation, opset: str) -> OperatorUse:
+    inputs = {
+        name: tuple(b.name if isinstance(b, Reference) else f"<{b.type}>" for b in bindings)
+        for name, bindings in operation.inputs.items()
+    }
+    outputs = tuple((o.name, str(o.type)) for o in operation.outputs)
+    return OperatorUse(operation.type, opset, operation.block, operation.index, inputs, outputs)
+
+
+def _failed_operation(compiled: Compiled, error: Exception) -> Operation | None:
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == FILE_NAME:
+            found = compiled.lines.get(line, found)
+    return found

@@ -1,0 +1,1 @@
+"""NeuralNetwork models: the format of Core ML 1 to 4."""

@@ -1,0 +1,1 @@
+"""The layers, one file for each or for a family of siblings; found by ``nn.layer``."""

@@ -6,7 +6,12 @@ Source: Core ML specification, Model.proto (ModelDescription) and FeatureTypes.p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
+
+from .errors import ModelFileError
+
+_MAX_ELEMENTS = 2**32  # as in ML Programs: no feature of a real model comes near
 
 _COLORS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 _ARRAY_TYPES = {
@@ -58,16 +63,38 @@ class ImageLayout:
 
 @dataclass(frozen=True, slots=True)
 class ArrayLayout:
-    """Element type and shape; ``shapes`` or ``ranges`` where it is flexible."""
+    """Element type and shape; ``shapes`` or ``ranges`` where it is flexible.
+
+    ``legacy`` marks inputs of networks whose arrays become [S, B, C, H, W]: the first two
+    dimensions may be given beyond the described ones (NeuralNetwork.proto, RANK5_ARRAY_MAPPING).
+    """
 
     dtype: str
     shape: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, int | None], ...] = ()
     default: float | None = None
+    legacy: bool = False
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be given."""
+        return self._fits(shape) or (self.legacy and self._fits_rank_5(shape))
+
+    def _fits_rank_5(self, shape: tuple[int, ...]) -> bool:
+        """Whether a shape is [S, B, C, H, W] (leading ones may be left out) of a described one."""
+        described = len(self.ranges or self.shape)
+        if len(shape) > 5 or described not in (1, 3):
+            return False
+        if described == 3:
+            return len(shape) > 3 and self._fits(shape[-3:])
+        # [C], [B, C], [S, B, C] and [S, B, C, 1, 1] are all sequences of vectors
+        return (len(shape) in (2, 3) and self._fits(shape[-1:])) or (
+            len(shape) in (4, 5) and shape[-2:] == (1, 1) and self._fits(shape[-3:-2])
+        )
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if not (self.shape or self.ranges or self.shapes):
+            return True
         if self.ranges:
             return len(shape) == len(self.ranges) and all(
                 low <= n and (high is None or n <= high)
@@ -90,6 +117,8 @@ class Feature:
     Attributes:
         kind: image, multi_array, dictionary, string, int64, double, sequence or state.
         key_type: For dictionaries the type of the keys, string or int64.
+        item_type: For sequences the type of the elements, string or int64.
+        lengths: For sequences the least and the greatest length (None: any).
     """
 
     name: str
@@ -99,13 +128,17 @@ class Feature:
     image: ImageLayout | None = None
     array: ArrayLayout | None = None
     key_type: str | None = None
+    item_type: str | None = None
+    lengths: tuple[int, int | None] = (0, None)
 
     def __str__(self) -> str:
         if self.image:
             return f"image {self.image.width} x {self.image.height} {self.image.color}"
         if self.array:
             return f"{self.array.dtype}{list(self.array.shape)}"
-        return self.kind
+        if self.kind == "dictionary":
+            return f"dictionary of {self.key_type} to double"
+        return f"sequence of {self.item_type}" if self.item_type else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +154,8 @@ class Description:
     class_labels: tuple[str | int, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     functions: tuple[str, ...] = ()
+    states: tuple[Feature, ...] = ()
+    training: tuple[Feature, ...] = ()
 
 
 def describe(
@@ -132,17 +167,32 @@ def describe(
     for candidate in whole.functions:  # multi-function models describe each one on its own
         if candidate.name == (function or whole.defaultFunctionName):
             part = candidate
+    kind = str(spec.WhichOneof("Type"))
     return Description(
-        type=str(spec.WhichOneof("Type")),
+        type=kind,
         spec_version=int(spec.specificationVersion),
-        inputs=tuple(_feature(f) for f in part.input),
+        inputs=tuple(_feature(f, _maps_to_rank_5(spec)) for f in part.input),
         outputs=tuple(_feature(f) for f in part.output),
         predicted_feature=part.predictedFeatureName or None,
         predicted_probabilities=part.predictedProbabilitiesName or None,
         class_labels=class_labels,
         metadata=_metadata(whole.metadata),
         functions=tuple(f.name for f in whole.functions),
+        training=tuple(_feature(f) for f in whole.trainingInput),
+        states=tuple(_feature(f) for f in part.state),
     )
+
+
+def _maps_to_rank_5(spec: Any) -> bool:
+    """Whether arrays take a network's five dimensions (0 is RANK5_ARRAY_MAPPING)."""
+    kind = spec.WhichOneof("Type")
+    if kind == "pipeline":
+        return any(_maps_to_rank_5(model) for model in spec.pipeline.models)
+    if kind in ("pipelineClassifier", "pipelineRegressor"):
+        return any(_maps_to_rank_5(model) for model in getattr(spec, kind).pipeline.models)
+    if kind in ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"):
+        return int(getattr(spec, kind).arrayInputShapeMapping) == 0
+    return False
 
 
 def _metadata(message: Any) -> dict[str, Any]:
@@ -158,56 +208,82 @@ def _metadata(message: Any) -> dict[str, Any]:
     return named
 
 
-def _feature(message: Any) -> Feature:
+def _feature(message: Any, legacy: bool = False) -> Feature:
     which = message.type.WhichOneof("Type")
-    kind = _KINDS.get(which, str(which))
-    image = array = key_type = None
+    if which not in _KINDS:
+        raise ModelFileError("a feature has no type", place=f"feature '{message.name}'")
+    kind, place = _KINDS[which], f"feature '{message.name}'"
+    facts: dict[str, Any] = {}
     if kind == "image":
-        image = _image(message.type.imageType)
+        facts["image"] = _image(message.type.imageType, place)
     elif kind == "multi_array":
-        array = _array(message.type.multiArrayType)
+        facts["array"] = _array(message.type.multiArrayType, place, legacy)
     elif kind == "state":
-        array = _array(message.type.stateType.arrayType)
+        facts["array"] = _array(message.type.stateType.arrayType, place)
     elif kind == "dictionary":
         key = message.type.dictionaryType.WhichOneof("KeyType")
-        key_type = "int64" if key == "int64KeyType" else "string"
+        facts["key_type"] = "int64" if key == "int64KeyType" else "string"
+    elif kind == "sequence":
+        sequence = message.type.sequenceType
+        facts["item_type"] = "int64" if sequence.WhichOneof("Type") == "int64Type" else "string"
+        if sequence.HasField("sizeRange"):
+            facts["lengths"] = _range(sequence.sizeRange)
     return Feature(
-        message.name,
-        kind,
-        bool(message.type.isOptional),
-        message.shortDescription,
-        image,
-        array,
-        key_type,
+        message.name, kind, bool(message.type.isOptional), message.shortDescription, **facts
     )
 
 
-def _image(message: Any) -> ImageLayout:
+def _image(message: Any, place: str) -> ImageLayout:
+    sizes = tuple((int(s.width), int(s.height)) for s in message.enumeratedSizes.sizes)
     ranges: tuple[tuple[int, int | None], ...] = ()
     if message.WhichOneof("SizeFlexibility") == "imageSizeRange":
         flexible = message.imageSizeRange
         ranges = (_range(flexible.widthRange), _range(flexible.heightRange))
-    return ImageLayout(
-        int(message.width),
-        int(message.height),
-        _COLORS.get(message.colorSpace, "RGB"),
-        tuple((int(s.width), int(s.height)) for s in message.enumeratedSizes.sizes),
-        ranges,
-    )
+    size = int(message.width), int(message.height)
+    if size == (0, 0):  # then the first size, or the least one, is the default
+        size = sizes[0] if sizes else (ranges[0][0], ranges[1][0]) if ranges else size
+    if message.colorSpace not in _COLORS:
+        raise ModelFileError(
+            "an image of unknown colours",
+            place=place,
+            got=f"colour space {message.colorSpace}",
+            allowed=_COLORS.values(),
+        )
+    _check_shape(size, place)
+    return ImageLayout(*size, _COLORS[message.colorSpace], sizes, ranges)
 
 
-def _array(message: Any) -> ArrayLayout:
+def _array(message: Any, place: str, legacy: bool = False) -> ArrayLayout:
     ranges: tuple[tuple[int, int | None], ...] = ()
     if message.WhichOneof("ShapeFlexibility") == "shapeRange":
         ranges = tuple(_range(r) for r in message.shapeRange.sizeRanges)
+    shapes = tuple(tuple(int(n) for n in s.shape) for s in message.enumeratedShapes.shapes)
+    shape = tuple(int(n) for n in message.shape)
+    if not shape:  # then the first shape, or the least one, is the default
+        shape = shapes[0] if shapes else tuple(low for low, _ in ranges)
     which = message.WhichOneof("defaultOptionalValue")
+    if message.dataType and message.dataType not in _ARRAY_TYPES:
+        raise ModelFileError(
+            "an array of unknown element type",
+            place=place,
+            got=f"data type {message.dataType}",
+            allowed=_ARRAY_TYPES.values(),
+        )
+    _check_shape(shape, place)
     return ArrayLayout(
-        _ARRAY_TYPES.get(message.dataType, "float32"),
-        tuple(int(n) for n in message.shape),
-        tuple(tuple(int(n) for n in s.shape) for s in message.enumeratedShapes.shapes),
+        _ARRAY_TYPES.get(message.dataType, "float32"),  # outputs of old models name no type
+        shape,
+        shapes,
         ranges,
         float(getattr(message, which)) if which else None,
+        legacy,
     )
+
+
+def _check_shape(shape: tuple[int, ...], place: str) -> None:
+    if prod(max(n, 1) for n in shape) > _MAX_ELEMENTS or len(shape) > 64:
+        text = str(list(shape[:8]))
+        raise ModelFileError("a feature's shape is absurd", place=place, got=text)
 
 
 def _range(message: Any) -> tuple[int, int | None]:

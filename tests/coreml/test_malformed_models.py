@@ -278,19 +278,6 @@ def test_an_opset_of_the_future_is_refused(package):
     assert "an opset that this runtime does not know\n  got: CoreML99" in failure(package)
 
 
-def test_models_of_other_types_are_refused_by_name(tmp_path):
-    from mlbuild.coreml.protos import model_proto
-
-    spec = model_proto().Model()
-    spec.specificationVersion = 4
-    spec.neuralNetwork.SetInParent()
-    (tmp_path / "old.mlmodel").write_bytes(spec.SerializeToString())
-    assert failure(tmp_path / "old.mlmodel") == (
-        f"{tmp_path}/old.mlmodel: a model of type NeuralNetwork cannot be run yet\n"
-        "  allowed: mlProgram"
-    )
-
-
 def test_a_compiled_model_is_refused(tmp_path):
     (tmp_path / "net.mlmodelc").mkdir()
     assert failure(tmp_path / "net.mlmodelc") == (

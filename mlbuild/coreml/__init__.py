@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .description import Description, Feature
+    from .dropin import disable_predict, enable_predict
     from .errors import CoreMLError, ExecutionError, InputError, ModelFileError, UnsupportedError
     from .inspect import summarize
     from .model import Model, load, top_labels
@@ -30,12 +31,15 @@ __all__ = [
     "Model",
     "ModelFileError",
     "UnsupportedError",
+    "disable_predict",
+    "enable_predict",
     "load",
     "summarize",
     "top_labels",
 ]
 
 _HOMES = {
+    "dropin": ("disable_predict", "enable_predict"),
     "description": ("Description", "Feature"),
     "errors": ("CoreMLError", "ExecutionError", "InputError", "ModelFileError", "UnsupportedError"),
     "inspect": ("summarize",),

@@ -40,6 +40,9 @@ _HOMES = {
 _OTHERS = "classical.body"  # knows its own kinds and refuses the rest by name
 
 
+PRECISIONS = ("declared", "float32")
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a model is to be run: see ``load``."""

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .body import Body, OperatorUse, Options, open_body
+from .body import PRECISIONS, Body, OperatorUse, Options, open_body
 from .description import Description, Feature, describe
 from .errors import CoreMLError, InputError
 from .features import decode_output, encode_inputs
 from .images import load_for
 from .package import open_model
-
-PRECISIONS = ("declared", "float32")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""Compiled models (``.mlmodelc``) as far as they can be had without Core ML's compiler.
+
+Here a compiled model is a folder that holds a copy of the model it was made from, so that code
+which compiles once and loads often also runs. One that Core ML compiled is refused by name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelFileError
+from ..package import open_model
+from ..protos import model_proto
+
+_INSIDE = "mlbuild-copy"
+
+
+@dataclass
+class Source:
+    """A specification and the folder of its weight files.
+
+    ``owned`` is a temporary folder that lives as long as this object.
+    """
+
+    spec: Any
+    folder: Path
+    path: Path | None = None
+    owned: list[Any] = field(default_factory=list)
+
+    def compiled(self) -> Path:
+        """The folder of the compiled model, made when it is first asked for."""
+        if self.path is not None and self.path.suffix == ".mlmodelc":
+            return self.path
+        if self.path is None:
+            raise RuntimeError("a model that lies in memory has no compiled model on disk")
+        folder = tempfile.TemporaryDirectory(prefix="mlbuild-")
+        self.owned.append(folder)
+        self.path = write(self.path, Path(folder.name))
+        return self.path
+
+
+def open_source(path: Path) -> Source:
+    """Open a model, or one that ``write`` compiled."""
+    copies = sorted(path.glob(f"{_INSIDE}.*")) if path.suffix == ".mlmodelc" else []
+    files = open_model(copies[0] if copies else path)
+    return Source(files.spec, files.folder, path)
+
+
+def write(path: Path, folder: Path | None = None) -> Path:
+    """Compile a model: check that it can be opened, and copy it.
+
+    Args:
+        path: An ``.mlpackage`` or ``.mlmodel``.
+        folder: Where the compiled model is put; a new temporary folder by default, which is the
+            caller's to remove, as with coremltools.
+    """
+    open_model(path)
+    parent = folder or Path(tempfile.mkdtemp(prefix="mlbuild-"))
+    made = parent / f"{path.stem}.mlmodelc"
+    made.mkdir()
+    copy = made / f"{_INSIDE}{path.suffix}"
+    if path.is_dir():
+        shutil.copytree(path, copy)
+    else:
+        shutil.copyfile(path, copy)
+    return made
+
+
+def from_memory(spec_bytes: bytes, blobs: Mapping[str, bytes]) -> Source:
+    """A model of a serialized specification and of weight files by their paths in the package."""
+    spec = model_proto().Model()
+    try:
+        spec.ParseFromString(spec_bytes)
+    except Exception as error:  # protobuf's DecodeError differs between its implementations
+        raise ModelFileError(f"not a Core ML specification, or cut off: {error}") from error
+    holder = tempfile.TemporaryDirectory(prefix="mlbuild-")
+    folder = Path(holder.name).resolve()
+    for name, data in blobs.items():
+        file = (folder / name).resolve()
+        if not file.is_relative_to(folder):
+            raise ModelFileError("a weight file lies outside of the package", place=name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    return Source(spec, folder, owned=[holder])

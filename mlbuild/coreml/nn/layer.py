@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 Run = Callable[..., Any]
 
 
+class Jump(Exception):  # noqa: N818  it is no error
+    """What a layer raises to leave the network that it stands in: break and continue of a loop.
+
+    It passes every layer in between as it is; the loop must catch it.
+    """
+
+
+class ReadWeight(Protocol):
+    """Reads one weight of a layer: see ``Given.weight``."""
+
+    def __call__(self, path: str, shape: tuple[int, ...], channels: int = 0) -> torch.Tensor:
+        """The weight at a path below the layer's parameters, in a shape."""
+        ...
+
+
 class Surroundings(Protocol):
     """What a layer may ask of the network around it."""
 
@@ -70,14 +85,16 @@ class Given:
         weight: Reads a WeightParams field as a float32 tensor of a shape, whatever its encoding
             (float32, float16, linear or look-up quantized at 1 to 8 bits); checks its size. The
             tensor of a trainable layer is the one that training changes: call it when building,
-            use the tensor as it is when running.
+            use the tensor as it is when running. A path reaches inside:
+            "weightParams.0.inputGateBiasVector". ``channels`` is the axis that linear
+            quantization scales one by one.
         around: The network.
     """
 
     message: Any
     params: Any
     place: str
-    weight: Callable[[str, tuple[int, ...]], torch.Tensor]
+    weight: ReadWeight
     around: Surroundings
 
 

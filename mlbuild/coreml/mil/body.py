@@ -16,7 +16,10 @@ from .compile import FILE_NAME, Compiled, check, compile_function
 from .dtypes import ValueType
 from .precision import to_half
 from .program import OPSETS, Function, Operation, Reference
+from .randomness import Randomness
 from .reader import read_function
+from .state import State
+from .tensor_list import TensorList
 from .weights import WeightFiles
 
 
@@ -29,6 +32,16 @@ class ProgramBody:
         self.scores_value = scores_value(function)
         self._types = {given.name: given.type for given in function.inputs}
         self._compiled: dict[frozenset[str], Compiled] = {}
+
+    @property
+    def function(self) -> Function:
+        """The program that is run."""
+        return self._function
+
+    @property
+    def weights(self) -> WeightFiles:
+        """Where its constants lie."""
+        return self._weights
 
     def values(self) -> tuple[str, ...]:
         """Names of the values of the outermost block, in the order in which they are made."""
@@ -44,26 +57,48 @@ class ProgramBody:
         opset = OPSETS.get(self._function.opset, self._function.opset)
         return tuple(_use(o, opset) for o in self._function.body.walk() if o.type != "const")
 
-    def make_state(self) -> Any:
-        """Programs with states are refused when they are opened."""
-        return None
+    def make_state(self) -> State | None:
+        """Fresh state, all zeros, or None for a function without."""
+        state = State(self._function.inputs, self._options.declared)
+        return state if state.names else None
 
     def run(self, values: Mapping[str, Any], keep: Collection[str], state: Any = None) -> Ran:
         """Compute, in float32 rounded to the declared types."""
         compiled = self._program(frozenset(keep))
         tensors = {n: _typed(v, self._types.get(n), self._options) for n, v in values.items()}
+        tensors.update(self._cells(state))
         kept: dict[str, Any] = {}
         with torch.inference_mode():
             try:
-                results = compiled.call(tensors, kept)
+                results = compiled.call(tensors, kept, Randomness(self._options.seed))
             except Exception as error:
                 raise self._failure(compiled, error) from error
+        for name, value in kept.items():
+            if isinstance(value, TensorList):
+                kept[name] = value.all()
         return Ran(dict(zip(self._function.body.outputs, results, strict=True)), kept)
+
+    def _cells(self, state: Any) -> Mapping[str, Any]:
+        """What the program reads and writes of a state, which must be of its own kind."""
+        wanted = [name for name, of in self._types.items() if of.kind == "state"]
+        if state is None:
+            if wanted:
+                raise InputError(
+                    f"the model keeps a state: {', '.join(wanted)}",
+                    hint="model.predict(inputs, state=model.make_state())",
+                )
+            return {}
+        if not wanted:
+            raise InputError("the model has no state, but one was given")
+        if not isinstance(state, State) or not state.fits(self._function.inputs):
+            raise InputError("the state is not one of this model", hint="model.make_state()")
+        return state.cells
 
     def _program(self, keep: frozenset[str]) -> Compiled:
         if keep not in self._compiled:
             made = {o.name for op in self._function.body.walk() for o in op.outputs}
-            if unknown := sorted(keep - made - set(self._types)):
+            tensors = {name for name, of in self._types.items() if of.kind != "state"}
+            if unknown := sorted(keep - made - tensors):
                 raise InputError(f"the program makes no such value: {', '.join(unknown)}")
             self._compiled[keep] = compile_function(
                 self._function, self._weights, declared=self._options.declared, keep=keep

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .dropin import disable_predict, enable_predict
     from .errors import CoreMLError, ExecutionError, InputError, ModelFileError, UnsupportedError
     from .inspect import summarize
+    from .mil.operator import register_operator
     from .model import Model, load, top_labels
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "disable_predict",
     "enable_predict",
     "load",
+    "register_operator",
     "summarize",
     "top_labels",
 ]
@@ -43,6 +45,7 @@ _HOMES = {
     "description": ("Description", "Feature"),
     "errors": ("CoreMLError", "ExecutionError", "InputError", "ModelFileError", "UnsupportedError"),
     "inspect": ("summarize",),
+    "mil.operator": ("register_operator",),
     "model": ("Model", "load", "load_spec", "top_labels"),
 }
 

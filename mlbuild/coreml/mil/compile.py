@@ -18,6 +18,7 @@ from .forms import RUNTIME
 from .operator import Operator, Parameter, find
 from .precision import finish
 from .program import Binding, Block, Function, Operation, Reference
+from .randomness import Randomness
 from .weights import WeightFiles
 
 FILE_NAME = "<compiled ML Program>"
@@ -27,7 +28,7 @@ FILE_NAME = "<compiled ML Program>"
 class Compiled:
     """A function ready to run, and which operation stands on which line."""
 
-    call: Callable[[dict[str, Any], dict[str, Any]], tuple[Any, ...]]
+    call: Callable[[dict[str, Any], dict[str, Any], Randomness], tuple[Any, ...]]
     lines: dict[int, Operation]
     source: str
 
@@ -76,7 +77,7 @@ class _Writer:
 
     def function(self) -> None:
         """The text of the whole function: its inputs, then its operations in order."""
-        self.lines.append("def program(inputs, kept):")
+        self.lines.append("def program(inputs, kept, randomness):")
         for given in self.whole.inputs:
             self.dtypes[given.name] = given.type.dtype
             self.lines.append(f"    {self._variable(given.name)} = inputs[{given.name!r}]")
@@ -114,6 +115,8 @@ class _Writer:
         for name, form in operator.special:
             if form == "Declared":
                 arguments.append(f"{name}={self._hold(tuple(o.type for o in operation.outputs))}")
+            elif form == "Generators":
+                arguments.append(f"{name}=randomness.at({len(self.lines)})")
             else:
                 arguments.append(f"{name}=({''.join(f'{b}, ' for b in blocks)})")
         call = f"{self._hold(operator.function)}({', '.join(arguments)})"
@@ -176,6 +179,9 @@ class _Writer:
         if parameter.form == "Tensors":
             items = (self._single(binding, "Tensor", operation) for binding in bindings)
             return f"[{', '.join(items)}]"
+        if parameter.form == "Values" or (parameter.form == "Natural" and len(bindings) != 1):
+            form = {"Values": "Any"}.get(parameter.form, parameter.form)
+            return f"[{', '.join(self._single(b, form, operation) for b in bindings)}]"
         if parameter.form in ("Ints", "Bools") and len(bindings) != 1:
             single = {"Ints": "int", "Bools": "bool"}[parameter.form]
             return f"[{', '.join(self._single(b, single, operation) for b in bindings)}]"

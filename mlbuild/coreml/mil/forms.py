@@ -19,6 +19,8 @@ def constant_form(value: Any, dtype: DType | None, form: str) -> Any:
         return value
     if form == "Tensor":
         return to_tensor(value, dtype)
+    if form == "Natural":
+        return _natural(value, dtype)
     if isinstance(value, str):
         return value
     flat = np.asarray(value).reshape(-1).tolist()
@@ -27,6 +29,15 @@ def constant_form(value: Any, dtype: DType | None, form: str) -> Any:
     if len(flat) != 1:
         raise ValueError(f"one {form} was expected, not {len(flat)}")
     return _ONE[form](flat[0])
+
+
+def _natural(value: Any, dtype: DType | None) -> Any:
+    """What a user's own operator is given: numbers and strings as Python has them, else tensors."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype == object:
+        return value.tolist()
+    return to_tensor(value, dtype) if value.ndim else value.item()
 
 
 def to_tensor(value: Any, dtype: DType | None) -> torch.Tensor:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ModelFileError, UnsupportedError
 from .dtypes import ValueType
 from .program import OPSETS, Operation
+from .values import immediate
 
 if TYPE_CHECKING:
     from torch import Tensor as Tensor
@@ -38,11 +39,17 @@ Bools = list[bool]
 Array = Any  # a numpy array, in operators that run when a program is compiled
 Declared = tuple[ValueType, ...]  # the declared types of the outputs
 Blocks = tuple[Callable[..., tuple[Any, ...]], ...]  # nested blocks, ready to call
+Generators = Callable[[int], Any]  # the generator of a random operator, by the seed it was given
+Values = list[Any]  # several values of any kind
 
 FORMS = frozenset(
-    {"Tensor", "Tensors", "int", "float", "bool", "str", "Ints", "Bools", "Array", "Any"}
-)
-_SPECIAL = frozenset({"Declared", "Blocks"})
+    {"Tensor", "Tensors", "int", "float", "bool", "str", "Ints", "Bools", "Array", "Any", "Values",
+     "Natural"}
+)  # fmt: skip
+_SPECIAL = frozenset({"Declared", "Blocks", "Generators"})
+# Attributes that say something about an operation; those of a custom one name its class.
+_ABOUT = frozenset({"name", "class_name", "input_order", "parameters", "weights", "description"})
+_CUSTOM = "custom_layer"
 _F = TypeVar("_F", bound=Callable[..., Any])
 _ORDER = list(OPSETS.values())
 
@@ -70,7 +77,7 @@ class Operator:
 
     def check(self, operation: Operation, opset: str) -> None:
         """Refuse an operation with inputs that this operator lacks or that it misses."""
-        given = set(operation.inputs) | (set(operation.attributes) - {"name"})
+        given = set(operation.inputs) | (set(operation.attributes) - _ABOUT)
         known = {parameter.name for parameter in self.parameters}
         if extra := sorted(given - known):
             raise UnsupportedError(
@@ -87,6 +94,7 @@ class Operator:
 
 
 _registered: dict[str, dict[str, Operator]] = {}
+_custom: dict[str, Operator] = {}
 
 
 def operator(
@@ -111,8 +119,32 @@ def define(name: str, function: Callable[..., Any], **options: Any) -> None:
     operator(name, **options)(function)
 
 
+def register_operator(name: str, function: Callable[..., Any]) -> None:
+    """Register a Python function as an operator that models bring along.
+
+    The function's parameters bear the names of the operator's inputs; those with a default may
+    be left out by a model. It is given tensors (float32 for all real types), constant numbers and
+    strings as Python has them, and returns a tensor, or a tuple of tensors where the operator has
+    several outputs. What it returns is rounded to the declared types.
+
+    Args:
+        name: The class name of a custom operator, or a type that this runtime does not know. A
+            function that was registered under the name before is replaced.
+        function: What computes.
+
+    >>> register_operator("Swish", lambda x, beta=1.0: x * torch.sigmoid(beta * x))
+    """
+    parameters = tuple(
+        Parameter(p.name, "Natural", p.default is inspect.Parameter.empty)
+        for p in inspect.signature(function).parameters.values()
+    )
+    _custom[name] = Operator(name, _ORDER[0], function, parameters, (), False, False)
+
+
 def find(operation: Operation, opset: str) -> Operator:
     """The operator for an operation, or an error that names the operation and its place."""
+    if operation.type == _CUSTOM or operation.type in _custom:
+        return _find_custom(operation, opset)
     _discover(operation.type.startswith("constexpr_"))
     if opset not in OPSETS:
         raise UnsupportedError("an opset that this runtime does not know", got=opset,
@@ -127,6 +159,21 @@ def find(operation: Operation, opset: str) -> Operator:
             hint=f"it exists from {min(versions, key=_ORDER.index)} on" if versions else None,
         )
     return versions[max(usable, key=_ORDER.index)]
+
+
+def _find_custom(operation: Operation, opset: str) -> Operator:
+    place, name = operation.where(opset), operation.type
+    if name == _CUSTOM:
+        if "class_name" not in operation.attributes:
+            raise ModelFileError("a custom operator names no class", place=place)
+        name = str(immediate(operation.attributes["class_name"], place))
+    if name not in _custom:
+        raise UnsupportedError(
+            f"the custom operator {OPSETS.get(opset, opset)}.{name} is not registered",
+            place=place,
+            hint=f'mlbuild.coreml.register_operator("{name}", function)',
+        )
+    return _custom[name]
 
 
 def supported() -> dict[str, tuple[str, ...]]:

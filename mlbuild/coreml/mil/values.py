@@ -33,6 +33,13 @@ def decode(constant: Constant, weights: WeightFiles, place: str) -> Any:
     return _immediate(constant.message.immediateValue, declared, place)
 
 
+def immediate(constant: Constant, place: str) -> Any:
+    """The value of a constant that is written into the program itself."""
+    if constant.blob is not None:
+        raise ModelFileError("a value that must not lie in a weight file", place=place)
+    return _immediate(constant.message.immediateValue, constant.type, place)
+
+
 def _immediate(message: Any, declared: ValueType, place: str) -> Any:
     kind = message.WhichOneof("value")
     if kind == "tensor":

@@ -50,3 +50,34 @@ def conv(
     if any(before != after for before, after in pairs):
         x, padding = functional.pad(x, torch_pad(pairs)), [0] * spatial
     return _CONVS[x.dim()](x, weight, bias, strides, padding, dilations, groups)
+
+
+@operator("conv_quantized")
+def conv_quantized(
+    x: Tensor,
+    weight: Tensor,
+    quantization_type: str,
+    quant_scale: Tensor,
+    quant_bias: Tensor,
+    bias: Tensor | None = None,
+    nbits: int = 8,
+    strides: Ints | None = None,
+    pad_type: str = "valid",
+    pad: Ints | None = None,
+    dilations: Ints | None = None,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve with weight * quant_scale + quant_bias, each one number or one for each of C_out.
+
+    The weight holds integers below 2 ** nbits, one in an element.
+    """
+    if quantization_type != "linear":
+        raise ValueError(
+            f"quantization_type {quantization_type}: the operator has no input for a table"
+        )
+    if weight.numel() and int(weight.max()) >= 2**nbits:
+        raise ValueError(f"a weight of {int(weight.max())} does not fit {nbits} bits")
+    shape = [-1] + [1] * (weight.dim() - 1)
+    real = weight.float() * quant_scale.reshape(shape) + quant_bias.reshape(shape)
+    offset = None if bias is None else bias.float()
+    return conv(x, real, offset, strides, pad_type, pad, dilations, groups)

@@ -86,8 +86,14 @@ def _along(x: Tensor, indices: Tensor, axis: int, validate: bool, negative: bool
 
 
 @operator("gather_nd", exact=True)
-def gather_nd(x: Tensor, indices: Tensor, batch_dims: int = 0) -> Tensor:
+def gather_nd(x: Tensor, indices: Tensor) -> Tensor:
     """Slices of x at places named by the last dimension of indices."""
+    return _nd(x, indices, 0, False, True)
+
+
+@operator("gather_nd", since="iOS16", exact=True)
+def gather_nd_ios16(x: Tensor, indices: Tensor, batch_dims: int = 0) -> Tensor:
+    """Slices of x; the first batch_dims dimensions of x and indices go together."""
     return _nd(x, indices, batch_dims, False, True)
 
 

@@ -37,11 +37,24 @@ def topk_ios16(
     ascending: bool = False,
     sort: bool = True,
     return_indices: bool = True,
-    output_indices_dtype: str = "int32",
 ) -> tuple[Tensor, Tensor] | Tensor:
     """The k largest (or smallest) elements and, if wanted, their indices."""
     values, indices = _topk(x, k, axis, ascending)
     return (values, indices) if return_indices else values
+
+
+@operator("topk", since="iOS17", exact=True)
+def topk_ios17(
+    x: Tensor,
+    k: int = 1,
+    axis: int = -1,
+    ascending: bool = False,
+    sort: bool = True,
+    return_indices: bool = True,
+    output_indices_dtype: str = "int32",
+) -> tuple[Tensor, Tensor] | Tensor:
+    """The same; the indices' type is also their declared one."""
+    return topk_ios16(x, k, axis, ascending, sort, return_indices)
 
 
 @operator("non_zero")

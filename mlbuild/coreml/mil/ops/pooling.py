@@ -73,8 +73,8 @@ def _mean(
 def avg_pool(
     x: Tensor,
     kernel_sizes: Ints,
+    pad_type: str,
     strides: Ints | None = None,
-    pad_type: str = "valid",
     pad: Ints | None = None,
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
@@ -88,8 +88,8 @@ def avg_pool(
 def max_pool(
     x: Tensor,
     kernel_sizes: Ints,
+    pad_type: str,
     strides: Ints | None = None,
-    pad_type: str = "valid",
     pad: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
@@ -104,8 +104,8 @@ def max_pool(
 def l2_pool(
     x: Tensor,
     kernel_sizes: Ints,
+    pad_type: str,
     strides: Ints | None = None,
-    pad_type: str = "valid",
     pad: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:

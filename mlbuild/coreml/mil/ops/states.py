@@ -1,0 +1,33 @@
+"""Reading and writing the state that a model keeps between predictions.
+
+Tensors are never changed in place here, so that reading needs no copy.
+
+Source: coremltools MIL op docs, iOS18 states (read_state); coreml_update_state, which is written
+to programs as write_state and read_state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..operator import Tensor, operator
+
+
+@operator("read_state", since="iOS18", exact=True)
+def read_state(input: Any) -> Tensor:
+    """What a state holds."""
+    value: Tensor = input.value
+    return value
+
+
+@operator("write_state", since="iOS18", exact=True)
+def write_state(input: Any, data: Tensor) -> None:
+    """Replace what a state holds."""
+    input.write(data)
+
+
+@operator("coreml_update_state", since="iOS18", exact=True)
+def coreml_update_state(state: Any, value: Tensor) -> Tensor:
+    """Replace what a state holds, and give it."""
+    state.write(value)
+    return value

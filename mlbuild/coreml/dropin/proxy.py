@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..errors import CoreMLError, InputError
+from ..errors import CoreMLError
 from ..model import load_spec
 from . import compiled, stand_in
 
@@ -41,7 +40,7 @@ def _as_runtime_error() -> Iterator[None]:
 
 
 class State:
-    """What ``MLState`` holds: tensors by name, changed in place by predictions."""
+    """What ``MLState`` holds: the runtime's own state, changed in place by predictions."""
 
     def __init__(self, tensors: Any) -> None:
         self.tensors = tensors
@@ -49,27 +48,12 @@ class State:
     def read_state(self, name: str) -> Any:
         """A copy of one value."""
         with _as_runtime_error():
-            return _given(self._tensor(name).clone().numpy())
+            return _given(self.tensors.read_state(name))
 
     def write_state(self, name: str, value: Any) -> None:
         """Replace one value by one of the same shape."""
         with _as_runtime_error():
-            tensor = self._tensor(name)
-            new = torch.as_tensor(np.asarray(value))
-            if new.shape != tensor.shape:
-                raise InputError(
-                    "an array of the wrong shape",
-                    place=f"state '{name}'",
-                    got=str(list(new.shape)),
-                    allowed=(str(list(tensor.shape)),),
-                )
-            self.tensors[name] = new.to(tensor.dtype).clone()
-
-    def _tensor(self, name: str) -> torch.Tensor:
-        if name not in self.tensors:
-            raise InputError(f"the model has no such state: {name}", allowed=sorted(self.tensors))
-        tensor: torch.Tensor = self.tensors[name]
-        return tensor
+            self.tensors.write_state(name, value)
 
 
 class Asset:

@@ -87,7 +87,7 @@ def decode_output(feature: Feature, value: Any) -> Any:
             return value.detach().numpy()
     if feature.kind == "double" and isinstance(value, Real):
         return float(value)
-    if feature.kind == "int64" and isinstance(value, Integral):
+    if feature.kind == "int64" and isinstance(value, Integral | float):
         return int(value)
     return value
 

@@ -12,13 +12,14 @@ Source: Apple, Vision, VNImageCropAndScaleOption; Core ML specification, ImageFe
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .description import Feature, ImageLayout
-from .errors import InputError, UnsupportedError
+from .errors import ExecutionError, InputError, UnsupportedError
 
 SCALINGS = ("scaleFill", "scaleFit", "centerCrop")
 _MODES = {"GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F", "RGB": "RGB", "BGR": "RGB"}
@@ -48,7 +49,7 @@ def load_image(
     try:
         with Image.open(path) as opened:
             picture = ImageOps.exif_transpose(opened)
-            picture = _flat(picture).convert(_MODES[color])
+            picture = _converted(picture, _MODES[color])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"not a readable picture: {error}", place=str(path)) from error
     return picture if size is None else scale(picture, size, scaling)
@@ -78,46 +79,80 @@ def to_planes(feature: Feature, value: Any) -> Any:
     """An image input as a float32 array of shape [1, channels, height, width], 0 to 255.
 
     Takes a PIL picture, a path, or an array of shape [height, width] or [height, width, channels]
-    with channels in the order red, green, blue.
+    with channels in the order red, green, blue; a fourth one is ignored, as in pixel buffers.
+    GRAYSCALE_FLOAT16 takes any number that float16 holds, the others what eight bits hold.
     """
     layout = _layout(feature)
     if isinstance(value, str | Path):
         value = load_image(value, color=layout.color)
     if hasattr(value, "convert"):
-        mode = _MODES[layout.color]
-        value = np.asarray(value if value.mode == mode else _flat(value).convert(mode))
+        value = np.asarray(_converted(value, _MODES[layout.color]))
     pixels = np.asarray(value)
     if pixels.ndim == 2 and layout.channels == 1:
         pixels = pixels[:, :, None]
-    if pixels.ndim != 3 or pixels.shape[2] != layout.channels:
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and layout.channels == 3:
+        pixels = pixels[:, :, :3]
+    if pixels.ndim != 3 or pixels.shape[2] != layout.channels or pixels.dtype.kind not in "uif":
         raise InputError(
             "not a picture of this kind",
             place=f"input '{feature.name}'",
-            got=f"an array of shape {list(pixels.shape)}",
+            got=f"an array of shape {list(pixels.shape)}"
+            + (f" and type {pixels.dtype}" if pixels.dtype.kind not in "uif" else ""),
             allowed=(f"a path, a PIL picture, an array [height, width, {layout.channels}]",),
         )
     _check_size(feature, layout, pixels.shape[1], pixels.shape[0])
     if layout.color == "BGR":
         pixels = pixels[:, :, ::-1]
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-    return planes[None]
+    pixels = _in_depth(feature, layout, pixels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)[None]
 
 
 def from_planes(layout: ImageLayout, planes: Any) -> Any:
-    """An image output of shape [1, channels, height, width] as a PIL picture."""
+    """An image output of shape [1, channels, height, width] as a PIL picture.
+
+    Real numbers are rounded to the nearest of 0 to 255; GRAYSCALE_FLOAT16 is a picture of mode F.
+    """
     try:
         from PIL import Image  # lazy: Pillow is optional
     except ImportError as error:
         raise UnsupportedError("image outputs need Pillow", hint="pip install pillow") from error
-    pixels = np.asarray(planes, dtype=np.float32).reshape(planes.shape[-3:])
+    pixels = np.asarray(planes, dtype=np.float32)
+    if pixels.ndim == 2:
+        pixels = pixels[None]
+    if pixels.ndim < 3 or pixels.shape[-3] != layout.channels or prod(pixels.shape[:-3]) != 1:
+        raise ExecutionError(
+            "the model made no picture where it describes one",
+            got=f"an array of shape {list(pixels.shape)}",
+            allowed=(f"[1, {layout.channels}, height, width]",),
+        )
+    pixels = pixels.reshape(pixels.shape[-3:])
     if layout.color == "GRAYSCALE_FLOAT16":
-        return Image.fromarray(pixels[0])
-    pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        with np.errstate(over="ignore"):
+            return Image.fromarray(pixels[0].astype(np.float16).astype(np.float32))
+    pixels = np.nan_to_num(np.clip(np.rint(pixels), 0, 255)).astype(np.uint8)
     if layout.color == "GRAYSCALE":
         return Image.fromarray(pixels[0])
     if layout.color == "BGR":
         pixels = pixels[::-1]
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def _in_depth(feature: Feature, layout: ImageLayout, pixels: Any) -> Any:
+    """Pixels as the bits of a pixel buffer hold them."""
+    if layout.color == "GRAYSCALE_FLOAT16":
+        with np.errstate(over="ignore"):
+            return pixels.astype(np.float16)
+    if pixels.dtype == np.uint8 or not pixels.size:
+        return pixels
+    low, high = pixels.min(), pixels.max()
+    if not (low >= 0 and high <= 255):  # so that NaN is refused too
+        raise InputError(
+            "pixels that eight bits cannot hold",
+            place=f"input '{feature.name}'",
+            got=f"{low} to {high}",
+            allowed=("0 to 255",),
+        )
+    return np.rint(pixels)
 
 
 def _layout(feature: Feature) -> ImageLayout:
@@ -141,6 +176,18 @@ def _check_size(feature: Feature, layout: ImageLayout, width: int, height: int) 
         allowed=allowed,
         hint="Core ML does not scale: use mlbuild.coreml.images.load_image(path, size)",
     )
+
+
+def _converted(picture: Any, mode: str) -> Any:
+    """A picture in another mode, its sixteen bits scaled to eight where it has them."""
+    if picture.mode == mode:
+        return picture
+    if picture.mode.startswith("I;16"):  # Pillow itself would cut at 255
+        from PIL import Image  # lazy: Pillow is optional
+
+        wide = np.asarray(picture, dtype=np.float32)
+        picture = Image.fromarray(np.rint(wide / 257).astype(np.uint8))
+    return _flat(picture).convert(mode)
 
 
 def _flat(picture: Any) -> Any:

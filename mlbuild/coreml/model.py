@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .body import PRECISIONS, Body, OperatorUse, Options, open_body
 from .description import Description, Feature, describe
-from .errors import CoreMLError, InputError
+from .errors import CoreMLError, ExecutionError, InputError, ModelFileError
 from .features import decode_output, encode_inputs
 from .images import load_for
 from .package import open_model
@@ -61,13 +63,15 @@ class Model:
 
     def run(self, inputs: Mapping[str, Any], keep: Collection[str] = (), state: Any = None) -> Run:
         """Predict and hand out the values named in ``keep``."""
-        ran = self.body.run(encode_inputs(self.description, inputs), keep, state)
+        values = encode_inputs(self.description, inputs)
+        with _told_as(ExecutionError, "the model cannot be run"):
+            ran = self.body.run(values, keep, state)
         outputs = {
             f.name: decode_output(f, ran.outputs[f.name])
             for f in self.description.outputs
             if f.name in ran.outputs
         }
-        values = {n: v.numpy() if hasattr(v, "numpy") else v for n, v in ran.kept.items()}
+        values = {n: v.detach().numpy() if hasattr(v, "numpy") else v for n, v in ran.kept.items()}
         return Run(outputs, values)
 
     def make_state(self) -> Any:
@@ -102,7 +106,7 @@ class Model:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | bytes,
     *,
     precision: str = "declared",
     function: str | None = None,
@@ -111,7 +115,7 @@ def load(
     """Load a model.
 
     Args:
-        path: An ``.mlpackage`` or ``.mlmodel`` of any type.
+        path: An ``.mlpackage`` or ``.mlmodel`` of any type, or the bytes of the latter.
         precision: ``declared`` rounds each value to its declared type; ``float32`` rounds none,
             so that the difference shows what float16 costs.
         function: Which function of a multi-function model.
@@ -127,15 +131,31 @@ def load(
     try:
         return load_spec(files.spec, files.folder, Options(precision, function, seed))
     except CoreMLError as error:
-        error.args = (f"{path}: {error}",)
+        error.args = (f"{files.path}: {error}",)
         raise
 
 
-def load_spec(spec: Any, folder: Path, options: Options | None = None) -> Model:
+def load_spec(spec: Any, folder: str | Path | None = None, options: Options | None = None) -> Model:
     """Load a specification that was read already; its weight files lie in ``folder``."""
+    folder = Path(os.devnull if folder is None else folder)  # no weight file lies in the former
     options = options or Options()
-    body = open_body(spec, folder, options)
-    return Model(describe(spec, options.function, body.labels), body)
+    with _told_as(ModelFileError, "the model is malformed"):
+        body = open_body(spec, folder, options)
+        return Model(describe(spec, options.function, body.labels), body)
+
+
+@contextmanager
+def _told_as(kind: type[CoreMLError], message: str) -> Iterator[None]:
+    """The last net: what a file makes happen that no check foresaw is still told as an error."""
+    try:
+        yield
+    except CoreMLError:
+        raise
+    except MemoryError as error:
+        raise ExecutionError("there is not enough memory for the model") from error
+    except Exception as error:
+        text = str(error).split("\n")[0]
+        raise kind(message, got=f"{type(error).__name__}: {text}") from error
 
 
 def top_labels(

@@ -7,12 +7,15 @@ Source: Core ML model package layout as written by coremltools (Manifest.json wi
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import ModelFileError, UnsupportedError
 from .protos import model_proto
+
+_MAX_SPEC = 2**31 - 1  # protobuf's own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,12 @@ class ModelFiles:
     spec: Any  # CoreML.Specification.Model
 
 
-def open_model(path: str | Path) -> ModelFiles:
-    """Read the specification of an ``.mlpackage`` or ``.mlmodel``."""
+def open_model(path: str | Path | bytes) -> ModelFiles:
+    """Read the specification of an ``.mlpackage`` or ``.mlmodel``, or of the latter's bytes."""
+    if isinstance(path, bytes | bytearray | memoryview):
+        nowhere = Path(os.devnull)  # no weight file can lie there
+        name = Path("<bytes>")
+        return ModelFiles(name, name, nowhere, parse_spec(bytes(path), str(name)))
     path = Path(path)
     if path.is_dir():
         if path.suffix == ".mlmodelc" or (path / "coremldata.bin").exists():
@@ -45,18 +52,28 @@ def open_model(path: str | Path) -> ModelFiles:
 def read_spec(file: Path) -> Any:
     """Parse one specification file, refusing what cannot be one."""
     try:
+        if file.stat().st_size > _MAX_SPEC:
+            raise ModelFileError(
+                "larger than a specification can be", place=str(file),
+                got=f"{file.stat().st_size} bytes", allowed=(f"at most {_MAX_SPEC} bytes",),
+            )  # fmt: skip
         data = file.read_bytes()
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror}", place=str(file)) from error
+    return parse_spec(data, str(file))
+
+
+def parse_spec(data: bytes, place: str) -> Any:
+    """Parse the bytes of a specification, refusing what cannot be one."""
     spec = model_proto().Model()
     try:
         spec.ParseFromString(data)
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise ModelFileError(
-            f"not a Core ML specification, or cut off: {error}", place=str(file)
+            f"not a Core ML specification, or cut off: {error}", place=place
         ) from error
     if spec.specificationVersion < 1 or spec.WhichOneof("Type") is None:
-        raise ModelFileError("not a Core ML specification: it holds no model", place=str(file))
+        raise ModelFileError("not a Core ML specification: it holds no model", place=place)
     return spec
 
 
@@ -73,7 +90,12 @@ def _root_model(package: Path) -> Path:
             "the manifest does not name a root model", place=str(manifest_file)
         ) from error
     data = (package / "Data").resolve()
-    file = (data / relative).resolve()
+    try:
+        file = (data / relative).resolve()
+    except (OSError, ValueError) as error:  # a circle of links, a name that no file can have
+        raise ModelFileError(
+            "the manifest names a file that cannot be", place=str(manifest_file), got=str(relative)
+        ) from error
     if not file.is_relative_to(data):
         raise ModelFileError(
             "the manifest points outside of the package",

@@ -57,6 +57,13 @@ class Surroundings(Protocol):
         """Where random layers without a seed of their own draw from."""
         ...
 
+    def seeded(self, place: str, seed: int) -> torch.Generator:
+        """The generator of a random layer with a seed of its own.
+
+        It begins anew in each run of the network and goes on within one, in a loop.
+        """
+        ...
+
     def network(self, message: Any, place: str) -> Run:
         """A nested network (of a branch or loop): runs in the blobs of its surroundings."""
         ...

@@ -47,6 +47,7 @@ class _Frame:
     blobs: Blobs
     keep: Collection[str] = ()
     kept: Blobs = field(default_factory=dict)
+    generators: dict[str, torch.Generator] = field(default_factory=dict)
 
 
 class Network:
@@ -96,6 +97,13 @@ class Network:
         dead: tuple[str, ...] = ()
         steps = [self._step(m, n, dead, f"{place}: ") for n, m in enumerate(message.layers)]
         return lambda: _walk(steps, self._running.frame)
+
+    def seeded(self, place: str, seed: int) -> torch.Generator:
+        """The generator of a random layer with a seed of its own, one for each run."""
+        generators = self._running.frame.generators
+        if place not in generators:
+            generators[place] = torch.Generator().manual_seed(seed)
+        return generators[place]
 
     def has(self, name: str) -> bool:
         """Whether a blob has been made in this run."""

@@ -20,7 +20,7 @@ import torch
 
 from ...errors import ExecutionError, ModelFileError
 from ..checks import arity, scalar, whole
-from ..layer import Given, Run, layer
+from ..layer import Given, Jump, Run, layer
 
 MOST_ITERATIONS = 1_000_000
 _TRUE = 1e-6  # the smallest magnitude that counts as true
@@ -29,15 +29,11 @@ _in_body: ContextVar[bool] = ContextVar("in_body", default=False)
 _spent: ContextVar[list[int] | None] = ContextVar("spent", default=None)
 
 
-class LeaveBody(BaseException):
-    """Leaves the body of a loop; no failure, so that no handler of errors takes it for one."""
-
-
-class Break(LeaveBody):
+class Break(Jump):
     """Ends the loop."""
 
 
-class Continue(LeaveBody):
+class Continue(Jump):
     """Ends the iteration."""
 
 
@@ -130,7 +126,7 @@ def loop_continue(given: Given) -> Run:
     return _leaving(given, Continue)
 
 
-def _leaving(given: Given, signal: type[LeaveBody]) -> Run:
+def _leaving(given: Given, signal: type[Jump]) -> Run:
     arity(given, 0, outputs=0)
     if not _in_body.get():
         raise ModelFileError("it must stand in the body of a loop", place=given.place)

@@ -1,8 +1,8 @@
 """Random blobs: the distribution is that of the specification, the numbers are those of no device.
 
 Source: Core ML specification, NeuralNetwork.proto: RandomNormalLikeLayerParams to
-CategoricalDistributionLayerParams. A seed of 0 or more makes a generator of the layer's own, that
-begins anew each time; without one the model's generator is drawn from.
+CategoricalDistributionLayerParams. A seed of 0 or more makes a generator of the layer's own, which
+begins anew with each prediction; without one the model's generator is drawn from.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Draw = Callable[[Sequence[int], torch.Generator | None], torch.Tensor]
 
 def _generator(given: Given) -> torch.Generator | None:
     seed = given.params.seed
-    return torch.Generator().manual_seed(seed) if seed >= 0 else given.around.generator
+    around = given.around
+    return around.seeded(given.place, seed) if seed >= 0 else around.generator
 
 
 def _filler(given: Given, draw: Draw) -> Run:

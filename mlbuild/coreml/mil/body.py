@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ..body import OperatorUse, Options, Ran
 from ..errors import CoreMLError, ExecutionError, InputError
 from ..labels import class_labels, scores_value
 from .compile import FILE_NAME, Compiled, check, compile_function
+from .constants import Constants
 from .dtypes import ValueType
 from .precision import to_half
 from .program import OPSETS, Function, Operation, Reference
@@ -31,7 +33,9 @@ class ProgramBody:
         self.labels = class_labels(function, weights)
         self.scores_value = scores_value(function)
         self._types = {given.name: given.type for given in function.inputs}
+        self._constants = Constants(weights, function.opset)
         self._compiled: dict[frozenset[str], Compiled] = {}
+        self._compiling = Lock()
 
     @property
     def function(self) -> Function:
@@ -95,15 +99,23 @@ class ProgramBody:
         return state.cells
 
     def _program(self, keep: frozenset[str]) -> Compiled:
-        if keep not in self._compiled:
-            made = {o.name for op in self._function.body.walk() for o in op.outputs}
-            tensors = {name for name, of in self._types.items() if of.kind != "state"}
-            if unknown := sorted(keep - made - tensors):
-                raise InputError(f"the program makes no such value: {', '.join(unknown)}")
-            self._compiled[keep] = compile_function(
-                self._function, self._weights, declared=self._options.declared, keep=keep
-            )
-        return self._compiled[keep]
+        with self._compiling:  # two threads must not both unpack the weights
+            if keep not in self._compiled:
+                self._compiled[keep] = self._compile(keep)
+            return self._compiled[keep]
+
+    def _compile(self, keep: frozenset[str]) -> Compiled:
+        made = {o.name for op in self._function.body.walk() for o in op.outputs}
+        tensors = {name for name, of in self._types.items() if of.kind != "state"}
+        if unknown := sorted(keep - made - tensors):
+            raise InputError(f"the program makes no such value: {', '.join(unknown)}")
+        return compile_function(
+            self._function,
+            self._weights,
+            declared=self._options.declared,
+            keep=keep,
+            constants=self._constants,
+        )
 
     def _failure(self, compiled: Compiled, error: Exception) -> CoreMLError:
         if isinstance(error, ExecutionError) and error.place:

@@ -41,7 +41,12 @@ def check(function: Function) -> None:
 
 
 def compile_function(
-    function: Function, weights: WeightFiles, *, declared: bool, keep: frozenset[str]
+    function: Function,
+    weights: WeightFiles,
+    *,
+    declared: bool,
+    keep: frozenset[str],
+    constants: Constants | None = None,
 ) -> Compiled:
     """Compile a function.
 
@@ -50,10 +55,12 @@ def compile_function(
         weights: Where its constants lie.
         declared: Whether float16 values are rounded; otherwise float32 is kept.
         keep: Names of values to hand out.
+        constants: Tensors of ``weights`` that are to be shared with other compilations.
     """
-    constants = Constants(weights, function.opset)
+    constants = constants or Constants(weights, function.opset)
     writer = _Writer(function, constants, declared, keep)
     writer.function()
+    constants.forget()
     source = "\n".join(writer.lines)
     namespace = writer.names
     exec(compile(source, FILE_NAME, "exec"), namespace)

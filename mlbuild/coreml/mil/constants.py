@@ -17,7 +17,7 @@ class Constants:
     """Decodes ``const`` operations and runs ``constexpr_*`` ones, each once.
 
     Large tensors are kept once in the form in which operators use them; the decompressed arrays
-    between go away with this object.
+    between go away with ``forget``.
     """
 
     def __init__(self, weights: WeightFiles, opset: str) -> None:
@@ -50,7 +50,13 @@ class Constants:
             self._formed[key] = _formed(value, self._dtypes[binding.name], form, place)
             if form == "Tensor":
                 self._decoded.pop(binding.name, None)  # the tensor is what is needed again
+                self._weights.release()
         return self._formed[key]
+
+    def forget(self) -> None:
+        """Drop what was only needed on the way to tensors; it is made anew if asked for again."""
+        self._decoded.clear()
+        self._formed = {key: value for key, value in self._formed.items() if key[1] == "Tensor"}
 
     def dtype(self, binding: Binding) -> DType | None:
         """The declared element type of a constant."""

@@ -46,6 +46,8 @@ def to_tensor(value: Any, dtype: DType | None) -> torch.Tensor:
 
     array = np.asarray(value)
     name = dtype.torch if dtype is not None else ""
+    if array.dtype == np.float16 and name == "float32" and array.flags.writeable:
+        return torch.from_numpy(array).float()  # several times as fast as numpy
     if name and array.dtype != np.dtype(name):
         array = array.astype(name)
     if not array.flags.writeable or not array.flags.c_contiguous:

@@ -52,6 +52,7 @@ class WeightFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._maps: dict[str, Any] = {}
+        self._touched: list[tuple[str, int, int]] = []
 
     def info(self, blob: Blob) -> BlobInfo:
         """The checked metadata of a blob."""
@@ -103,10 +104,24 @@ class WeightFiles:
                 got=f"{info.size} bytes, {needed} needed for {count} x {dtype.name}",
             )
         data = self._data(blob.file)
+        self._touched.append((blob.file, info.start, info.start + info.size))
         if dtype.bits < 8:
             packed = np.frombuffer(data, np.uint8, info.size, info.start)
             return unpack(packed, dtype, count)
         return np.frombuffer(data, np.dtype(dtype.storage), count, info.start)
+
+    def release(self) -> None:
+        """Let go of the memory behind all blobs read so far; views of them stay valid.
+
+        A float16 weight is used as a float32 copy. Without this the pages that it was read from
+        would count for this process as well until the system needs them elsewhere.
+        """
+        touched, self._touched = self._touched, []
+        for name, start, end in touched:
+            first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE  # whole pages of this blob only
+            if end - first >= mmap.PAGESIZE and hasattr(mmap, "MADV_DONTNEED"):
+                whole = (end - first) // mmap.PAGESIZE * mmap.PAGESIZE
+                self._maps[name].madvise(mmap.MADV_DONTNEED, first, whole)
 
     def _data(self, name: str) -> Any:
         if name not in self._maps:

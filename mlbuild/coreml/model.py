@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,45 @@ class Run:
     values: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a model that can learn was made from."""
+
+    spec: Any
+    folder: Path
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a training gave.
+
+    Attributes:
+        model: The model that has learnt; the one before stays as it was.
+        epoch_losses: The mean loss of each epoch; empty for models of neighbours.
+        step_losses: The mean loss of each mini-batch, before its step.
+    """
+
+    model: Model
+    epoch_losses: tuple[float, ...]
+    step_losses: tuple[float, ...]
+    _spec: Any
+
+    def save(self, path: str | Path) -> None:
+        """Write the model that has learnt as an ``.mlmodel``."""
+        path = Path(path)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.write_bytes(self._spec.SerializeToString(deterministic=True))
+        unfinished.replace(path)
+
+
 class Model:
     """A Core ML model, ready to predict. Made by ``load``."""
 
-    def __init__(self, description: Description, body: Body) -> None:
+    def __init__(self, description: Description, body: Body, source: Source | None = None) -> None:
         self.description = description
         self.body = body
+        self._source = source
 
     @property
     def scores_value(self) -> str | None:
@@ -84,6 +118,43 @@ class Model:
         if state is None:
             raise InputError("the model has no state")
         return state
+
+    def update(
+        self,
+        batches: Iterable[Any],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        progress: Callable[[int, int, float], None] | None = None,
+    ) -> Update:
+        """Train an updatable model as Core ML's MLUpdateTask does, on the device's samples.
+
+        Args:
+            batches: Samples by the names of the model's training inputs, or lists of such.
+            parameters: Values over the model's defaults, named as in MLParameterKey: epochs,
+                miniBatchSize, learningRate, momentum, beta1, beta2, eps, shuffle, seed.
+            progress: Called after each mini-batch with its number, their number and its loss.
+
+        Raises:
+            InputError: The model is not updatable, or a sample or parameter does not fit it.
+            ModelFileError: Core ML would not accept the model for training; tells why.
+        """
+        from .training.update import learn  # training is for few: its modules are not loaded here
+
+        if self._source is None:
+            raise InputError(
+                "the model is not updatable",
+                hint="coremltools' NeuralNetworkBuilder.make_updatable marks layers for training",
+            )
+        source = self._source
+        learned = learn(
+            source.spec, source.folder, source.options, batches, parameters or {}, progress
+        )
+        return Update(
+            load_spec(learned.spec, source.folder, source.options),
+            tuple(math.fsum(epoch) / len(epoch) for epoch in learned.losses),
+            tuple(loss for epoch in learned.losses for loss in epoch),
+            learned.spec,
+        )
 
     def operators(self) -> tuple[OperatorUse, ...]:
         """Every operation but plain constants, in order; nested ones behind their holder."""
@@ -141,7 +212,8 @@ def load_spec(spec: Any, folder: str | Path | None = None, options: Options | No
     options = options or Options()
     with _told_as(ModelFileError, "the model is malformed"):
         body = open_body(spec, folder, options)
-        return Model(describe(spec, options.function, body.labels), body)
+        source = Source(spec, folder, options) if spec.isUpdatable else None
+        return Model(describe(spec, options.function, body.labels), body, source)
 
 
 @contextmanager

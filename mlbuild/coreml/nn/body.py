@@ -7,6 +7,7 @@ NeuralNetworkRegressor) and Model.proto (predictedFeatureName, predictedProbabil
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ class NetworkBody:
         self._mapping.check(description.inputs)
         self._prepare = read_preprocessing(message.preprocessing, description.inputs)
         self._version = f"specification {description.spec_version}"
+
+    @classmethod
+    def of_inputs(
+        cls, message: Any, description: Description, network: Network, inputs: tuple[Feature, ...]
+    ) -> NetworkBody:
+        """A body that maps only some of the inputs: those that a training gives."""
+        return cls(message, replace(description, inputs=inputs), network, _Scores(message))
 
     def values(self) -> tuple[str, ...]:
         """Names of all blobs that the layers make, nested ones too, in order."""

@@ -1,0 +1,1 @@
+"""On-device training of updatable models, as Core ML's MLUpdateTask does it."""

@@ -1,0 +1,1 @@
+"""coremltools' own tests, and other known answers, against the reference runtime."""

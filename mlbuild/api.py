@@ -141,6 +141,8 @@ class Kind:
     inputs: Mapping[str, In]
     outputs: Mapping[str, Out]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    # Limits of its metrics that hold where a pipeline's stage has no `gates`.
+    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     plots: bool = False
     details: str = ""  # a paragraph or two for the docs
     example: Mapping[str, object] = field(default_factory=dict)  # `with:` of the pasted snippet

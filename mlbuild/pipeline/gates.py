@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlbuild.errors import Place
 from mlbuild.pipeline import fields, keys
 from mlbuild.pipeline.nodes import Mapped, Node, Scalar, shorten
 from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill
@@ -41,6 +42,16 @@ def read_gates(
         if gate is not None:
             gates.append(gate)
     return tuple(gates), exclude
+
+
+def default_gates(
+    limits: Mapping[str, Mapping[str, float]], place: Place | None
+) -> tuple[Gate, ...]:
+    """The kind's own gates, for a stage that sets none."""
+    return tuple(
+        Gate(metric, min=given.get("min"), max=given.get("max"), place=place)
+        for metric, given in limits.items()
+    )
 
 
 def declared(name: str, metrics: Metrics) -> Any:

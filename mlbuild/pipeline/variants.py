@@ -9,7 +9,7 @@ from typing import Any
 
 from mlbuild.pipeline import command, fields, keys
 from mlbuild.pipeline.draft import Draft, Wire
-from mlbuild.pipeline.gates import read_gates
+from mlbuild.pipeline.gates import default_gates, read_gates
 from mlbuild.pipeline.matrix import Combo
 from mlbuild.pipeline.naming import axes_of, variant_name
 from mlbuild.pipeline.nodes import Mapped, Node, Scalar, scalar_text
@@ -62,6 +62,8 @@ class Builder:
         elif draft.command is not None and "metrics" not in draft.node.entries:
             metrics = {}
         gates, exclude = read_gates(draft.node.get("gates"), metrics, scope)
+        if draft.loaded is not None and draft.node.get("gates") is None:
+            gates = default_gates(draft.loaded.kind.gates, draft.key.place)
         needs = [n for link in draft.needs for n in self.targets.needed(link, combo, draft.where)]
         timeout = self._figure(draft, "timeout_minutes", scope, above=0)
         retries = self._figure(draft, "retries", scope, whole=True, least=0, most=100)

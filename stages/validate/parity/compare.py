@@ -60,6 +60,10 @@ class Classes:
             for i, row in enumerate(self.rows)
         ]
 
+    def sides(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What is compared, by name."""
+        return {"logits": (self.reference, self.candidate)}
+
     def _best(self, ranked: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         return {"label": self.labels[ranked[0]], "score": float(scores[ranked[0]])}
 
@@ -128,13 +132,21 @@ class Outputs:
         """The worst of the outputs."""
         return {**_worst_of(list(self.by_output.values())), "samples": len(self.rows)}
 
+    def sides(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What is compared, by name."""
+        return {n: self._both(self.rows, n) for n in self.names}
+
     def worst(self, count: int) -> list[int]:
         """Samples by descending error."""
         each = self.by_sample
         return sorted(range(len(each)), key=lambda i: (-each[i]["max_abs"], i))[:count]
 
-    def _one(self, rows: list[Row], name: str) -> dict[str, float]:
+    def _both(self, rows: list[Row], name: str) -> tuple[np.ndarray, np.ndarray]:
         a, b = (np.concatenate([self._flat(r, side, name) for r in rows]) for side in (0, 1))
+        return a, b
+
+    def _one(self, rows: list[Row], name: str) -> dict[str, float]:
+        a, b = self._both(rows, name)
         error = np.abs(a - b)
         return {
             "psnr_db": figures.psnr(a, b),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..._shared.coreml_package.canonical import size_of
+from ..._shared.parity.figures import EQUAL_DB
 from ..._shared.parity.samples import Reader, Sample, find
 from ..._shared.parity.sides import CoreMLSide, match, open_side
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .compare import Classes, Outputs, Row
+from .margin import Expectation, declares_half, expectation, margin, weights_db
+from .margin import told as told_of
 from .write import write
 
 
@@ -21,46 +26,102 @@ def run(job: Any) -> None:
     configure(job)
     params = job.params
     samples = find(job.inputs["samples"], params.limit)
-    reference = open_side(job.inputs["reference"], "float32", params.scaling)
-    candidate = CoreMLSide(job.inputs["candidate"], params.precision, params.scaling)
-    order = match(reference, candidate)
     reader = Reader(skip=params.unreadable == "skip")
-    rows = _ask(job, samples, reader, reference, candidate, classes=order is not None)
-    reader.report(job, len(samples))
-    if order is None:
-        result: Classes | Outputs = Outputs(rows)
-    else:
-        result = Classes(rows, reference.labels, order, min(params.topk, len(order)))
-    metrics = {**result.metrics(), "size_mb": size_of(job.inputs["candidate"]) / 1e6}
+    reference = open_side(job.inputs["reference"], "float32", params.scaling)
+    compared = judge(job, reference, job.inputs["candidate"], samples, reader)
+    size = size_of(job.inputs["candidate"]) / 1e6
+    metrics = {**compared.result.metrics(), "margin_db": compared.margin_db, "size_mb": size}
     for name, value in metrics.items():
         if isinstance(value, dict):
             job.metric(name, value["value"], n=value["n"])
         else:
             job.metric(name, value)
-    write(job, result, metrics, reader.unreadable)
+    write(job, compared.result, metrics, reader.unreadable, told_of(compared.least))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Both models' answers, and what was to be expected of the candidate."""
+
+    result: Classes | Outputs
+    least: dict[str, Expectation]
+    margin_db: float
+
+
+def judge(
+    job: Any, reference: Any, candidate: Path, samples: list[Sample], reader: Reader
+) -> Compared:
+    """Compare a candidate with a reference, and with itself in float32 arithmetic.
+
+    Args:
+        job: For its parameters and its progress.
+        reference: A ``Side``.
+        candidate: A Core ML model.
+        samples: What both are asked.
+        reader: Reads them.
+    """
+    params = job.params
+    side = CoreMLSide(candidate, params.precision, params.scaling)
+    order = match(reference, side)
+    exact = _exact(candidate, side, params)
+    rows, rounded = _ask(job, samples, reader, (reference, side, exact), classes=order is not None)
+    reader.report(job, len(samples))
+    result = _result(rows, reference.labels, order, params.topk)
+    again = None
+    if rounded:
+        same = None if order is None else np.arange(len(order))
+        try:
+            again = _result(rounded, side.labels, same, params.topk)
+        except Problem as problem:
+            job.log(f"what rounding costs cannot be told: {problem}")
+    allowed = weights_db(candidate)
+    noise = again.sides() if again is not None else {}
+    sides = result.sides()
+    least = {n: expectation(noise.get(n), allowed, exact is not None) for n in sides}
+    margins = [margin(*both, least[name]) for name, both in sides.items()]
+    return Compared(result, least, min(EQUAL_DB, *margins))
+
+
+def _result(
+    rows: list[Row], labels: tuple[str, ...], order: np.ndarray | None, topk: int
+) -> Classes | Outputs:
+    if order is None:
+        return Outputs(rows)
+    return Classes(rows, labels, order, min(topk, len(order)))
+
+
+def _exact(candidate: Path, side: CoreMLSide, params: Any) -> CoreMLSide | None:
+    """The candidate in the other arithmetic; None where nothing of it is rounded to float16."""
+    if not declares_half(side.model.operators()):
+        return None
+    other = "float32" if params.precision == "declared" else "declared"
+    exact = CoreMLSide(candidate, other, params.scaling)
+    exact.adopt(side.preprocessing)
+    return exact
 
 
 def _ask(
     job: Any,
     samples: list[Sample],
     reader: Reader,
-    reference: Any,
-    candidate: Any,
+    sides: tuple[Any, CoreMLSide, CoreMLSide | None],
     *,
     classes: bool,
-) -> list[Row]:
-    rows = []
+) -> tuple[list[Row], list[Row]]:
+    """Answers of reference and candidate; those of both arithmetics of the candidate."""
+    rows, rounded = [], []
     for done, sample in enumerate(samples, 1):
         content = reader.read(sample)
         job.progress(done, len(samples), sample.name)
         if content is None:
             continue
         try:
-            both = [_answer(side, content, classes) for side in (reference, candidate)]
+            ours, theirs, *exact = [_answer(s, content, classes) for s in sides if s is not None]
         except Problem as problem:
             raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
-        rows.append(Row(sample, *both))
-    return rows
+        rows.append(Row(sample, ours, theirs))
+        rounded += [Row(sample, other, theirs) for other in exact]
+    return rows, rounded
 
 
 def _answer(side: Any, content: Any, classes: bool) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from .compare import Classes, Outputs
 VERSION = 1
 _HELP = {
     "psnr_db": "20 log10(range of the reference / root mean square error)",
+    "margin_db": "how much closer than the least that a faultless conversion reaches",
     "max_abs": "largest absolute error",
     "mean_abs": "mean absolute error",
     "cosine": "mean cosine of the angle between outputs",
@@ -26,7 +27,11 @@ _HELP = {
 
 
 def write(
-    job: Any, result: Classes | Outputs, metrics: dict[str, Any], unreadable: list[str]
+    job: Any,
+    result: Classes | Outputs,
+    metrics: dict[str, Any],
+    unreadable: list[str],
+    least: dict[str, dict[str, Any]],
 ) -> None:
     """Write both outputs."""
     worst = result.worst(job.params.worst)
@@ -37,6 +42,7 @@ def write(
         "precision": job.params.precision,
         "model_sha256": model_sha256(job.inputs["candidate"]),
         **metrics,
+        "expected": least,
         "by_sample": result.by_sample,
         "worst": [result.by_sample[i]["sample"] for i in worst],
         "unreadable": unreadable,

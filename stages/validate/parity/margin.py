@@ -1,0 +1,114 @@
+"""How far a faultless conversion may lie from its source, and by how much this one keeps to it.
+
+A right conversion differs for two reasons, and both can be told from the candidate alone:
+
+* Arithmetic. A float16 model rounds its weights and every value. The same model in float32
+  arithmetic shows what rounding the values costs on these very samples; rounding the weights costs
+  about as much again. Measured on faultless conversions the distance to the source is 1.0 to 1.6
+  times that figure, so that ``_ROUNDING_DB`` below it is a fault, not rounding. A float32 model
+  reaches 125 dB and more.
+* Compression. Each bit that a weight loses doubles the step between its values: 6.02 dB. Measured
+  are 46 to 63 dB at 8 bits, 35 to 44 at 6, 21 to 31 at 4.
+
+What lies lower than this is no rounding: a wrong axis, an epsilon, swapped weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..._shared.compression.blobs import WeightFileError
+from ..._shared.compression.weights import ModelError, Weight, read_weights
+
+FLOAT32_DB = 100.0  # 25 dB of room below what float32 conversions reach
+_ROUNDING_DB = 10.0  # root mean square: three times the rounding that was seen
+_PEAK_DB = 14.0  # largest error: five times, since a maximum varies more than a mean
+_CREST_DB = 14.0  # of uniform or normal errors, the largest lies so far above the mean square
+_BIT_DB, _BITS_OFF_DB = 6.02, 8.0
+OTHERS_DB = 40.0  # 8 bits: a NeuralNetwork does not say what its weights were rounded to
+_SCHEMES = {"palette", "linear", "sparse"}
+_SPARSE_DB = 8.0  # what pruning takes depends on how much of it; only ruin is told
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The least that a faultless conversion reaches, dB below the reference's range."""
+
+    psnr_db: float  # by the root mean square error
+    peak_db: float  # by the largest error
+    because: str
+
+
+def expectation(
+    rounded: tuple[np.ndarray, np.ndarray] | None, weights_db: float | None, half: bool
+) -> Expectation:
+    """What to expect of one output.
+
+    Args:
+        rounded: The candidate's values in float32 arithmetic and as declared, of equal shapes;
+            None where they could not be had.
+        weights_db: What compressed weights allow; None where none are compressed.
+        half: Whether the model declares float16 values.
+    """
+    psnr, peak, because = FLOAT32_DB, FLOAT32_DB - _CREST_DB, "float32 arithmetic"
+    if half and rounded is not None:
+        least = [a - b for a, b in zip(levels(*rounded), (_ROUNDING_DB, _PEAK_DB), strict=True)]
+        if least[0] < psnr or least[1] < peak:
+            psnr, peak = min(psnr, least[0]), min(peak, least[1])
+            because = "float16 rounding"
+    if weights_db is not None and weights_db < psnr:
+        psnr, peak = weights_db, min(peak, weights_db - _CREST_DB)
+        because = "compressed weights"
+    return Expectation(psnr, peak, because)
+
+
+def levels(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, float]:
+    """Range of the reference over root mean square error and over largest error, dB.
+
+    Equal arrays reach infinity; a reference without range is held against its largest value.
+    """
+    error = np.abs(reference - candidate)
+    span = float(reference.max() - reference.min()) or float(np.abs(reference).max()) or 1.0
+    with np.errstate(divide="ignore"):
+        noise, peak = np.sqrt(np.mean(error**2)), error.max()
+        return float(-20 * np.log10(noise / span)), float(-20 * np.log10(peak / span))
+
+
+def margin(reference: np.ndarray, candidate: np.ndarray, least: Expectation) -> float:
+    """How much better than the least that is expected, dB; below 0 is a fault."""
+    psnr, peak = levels(reference, candidate)
+    return float(min(psnr - least.psnr_db, peak - least.peak_db))
+
+
+def weights_db(package: Path) -> float | None:
+    """What a model's stored weights allow, by the fewest bits of any; None for full ones."""
+    try:
+        _, weights = read_weights(package)
+    except (ModelError, WeightFileError):
+        return OTHERS_DB  # no ML Program of one function: its weights may be of any width
+    least = [_weight_db(weight) for weight in weights if _SCHEMES & set(weight.stored.split("+"))]
+    return min(least, default=None)
+
+
+def declares_half(operators: Iterable[Any]) -> bool:
+    """Whether a model computes any value in float16."""
+    return any("fp16" in type_ for use in operators for _, type_ in use.outputs)
+
+
+def _weight_db(weight: Weight) -> float:
+    if "sparse" in weight.stored:
+        return _SPARSE_DB
+    return _BIT_DB * weight.bits - _BITS_OFF_DB
+
+
+def told(least: Mapping[str, Expectation]) -> dict[str, dict[str, Any]]:
+    """As the report holds it."""
+    return {
+        name: {"psnr_db": e.psnr_db, "peak_db": e.peak_db, "because": e.because}
+        for name, e in least.items()
+    }

@@ -147,7 +147,8 @@ def read_constant(message: Any, place: str) -> Constant:
     if kind == "blobFileValue":
         blob = Blob(message.blobFileValue.fileName, message.blobFileValue.offset)
         return Constant(declared, message, blob)
-    if kind == "immediateValue":
+    # coremltools writes an empty list as a type alone
+    if kind == "immediateValue" or declared.kind == "list":
         return Constant(declared, message)
     raise ModelFileError("a constant holds no value", place=place)
 

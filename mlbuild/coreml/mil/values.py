@@ -42,6 +42,8 @@ def immediate(constant: Constant, place: str) -> Any:
 
 def _immediate(message: Any, declared: ValueType, place: str) -> Any:
     kind = message.WhichOneof("value")
+    if kind is None and declared.kind == "list":
+        return []
     if kind == "tensor":
         return _tensor(message.tensor, declared, place)
     if kind == "list":

@@ -94,12 +94,6 @@ def slice_axis(given: Given) -> Run:
     return lambda x: x[(..., part, *rest)]
 
 
-@layer("copy")
-def copy(given: Given) -> Run:
-    """The blob by another name; it may be one that exists."""
-    return lambda x: x
-
-
 def _five(x: torch.Tensor) -> torch.Tensor:
     if x.dim() != 5:
         raise ValueError(f"a blob of five dimensions is needed, not {x.dim()}")

@@ -13,15 +13,15 @@ pytestmark = pytest.mark.toolchain
 @pytest.fixture
 def counter(ct, tmp_path):
     """A package whose state adds up what it is given."""
-    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil import Builder
     from coremltools.converters.mil.mil import types
 
-    specs = [mb.StateTensorSpec((2,), types.fp16), mb.TensorSpec((2,), types.fp16)]
+    specs = [Builder.StateTensorSpec((2,), types.fp16), Builder.TensorSpec((2,), types.fp16)]
 
-    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+    @Builder.program(input_specs=specs, opset_version=ct.target.iOS18)
     def program(total, x):
-        added = mb.add(x=mb.read_state(input=total), y=x)
-        return mb.coreml_update_state(state=total, value=added, name="sum")
+        added = Builder.add(x=Builder.read_state(input=total), y=x)
+        return Builder.coreml_update_state(state=total, value=added, name="sum")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -134,7 +134,7 @@ def test_a_list_of_fixed_length_is_not_read_or_written_beyond_it(save_program):
 
     inputs = {"a": np.ones(1, np.float32)}
     model = load(save_program(build, inputs))
-    with pytest.raises(ExecutionError, match="list_write .*: element 2 of a list of 2"):
+    with pytest.raises(ExecutionError, match=r"list_write .*: element 2 of a list of 2"):
         model.predict(inputs)
 
 

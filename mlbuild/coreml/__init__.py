@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .classical.custom import register_custom_model
     from .description import Description, Feature
     from .dropin import disable_predict, enable_predict
     from .errors import CoreMLError, ExecutionError, InputError, ModelFileError, UnsupportedError
@@ -35,12 +36,14 @@ __all__ = [
     "disable_predict",
     "enable_predict",
     "load",
+    "register_custom_model",
     "register_operator",
     "summarize",
     "top_labels",
 ]
 
 _HOMES = {
+    "classical.custom": ("register_custom_model",),
     "dropin": ("disable_predict", "enable_predict"),
     "description": ("Description", "Feature"),
     "errors": ("CoreMLError", "ExecutionError", "InputError", "ModelFileError", "UnsupportedError"),

@@ -36,6 +36,7 @@ _HOMES = {
     "pipeline": "pipeline",
     "pipelineClassifier": "pipeline",
     "pipelineRegressor": "pipeline",
+    "linkedModel": "linked",
 }
 _OTHERS = "classical.body"  # knows its own kinds and refuses the rest by name
 

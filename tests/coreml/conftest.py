@@ -3,6 +3,7 @@
 import logging
 import warnings
 
+import numpy as np
 import pytest
 
 
@@ -88,3 +89,80 @@ def save_torch(ct, tmp_path):
         return path
 
     return save
+
+
+@pytest.fixture
+def run_network(ct):
+    """Build a NeuralNetwork whose arrays keep their rank, load it and predict.
+
+    ``build(builder)`` adds the layers with coremltools' NeuralNetworkBuilder. Gives the one
+    output, or a tuple of them.
+    """
+    from pathlib import Path
+
+    def run(build, inputs, outputs=("y",), seed=None):
+        from coremltools.models import datatypes, neural_network
+
+        from mlbuild.coreml import load_spec
+        from mlbuild.coreml.body import Options
+
+        inputs = inputs or {"unused": np.zeros(1)}
+        builder = neural_network.NeuralNetworkBuilder(
+            [(name, datatypes.Array(*np.shape(value))) for name, value in inputs.items()],
+            [(name, None) for name in outputs],
+            disable_rank5_shape_mapping=True,
+        )
+        build(builder)
+        result = load_spec(builder.spec, Path(), Options(seed=seed)).predict(inputs)
+        found = tuple(result[name] for name in outputs)
+        return found[0] if len(found) == 1 else found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_spec(ct):
+    """A specification of a model of any type, described in short.
+
+    Features are written "double", "int64", "string", "float64[3]" (also float32, int32; "[]" is
+    of any shape), "string->double", "int64->double", "sequence string", "sequence int64"; "?"
+    behind makes them optional. ``fill(params, spec)`` fills in the parameters.
+    """
+    from coremltools.proto import FeatureTypes_pb2, Model_pb2
+
+    codes = {"float64": "DOUBLE", "float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32"}
+
+    def describe(feature, text):
+        type_, text = feature.type, text.removesuffix("?") if text.endswith("?") else text
+        head, _, rest = text.partition("[")
+        if head in codes:
+            array = FeatureTypes_pb2.ArrayFeatureType
+            type_.multiArrayType.dataType = getattr(array, codes[head])
+            type_.multiArrayType.shape.extend(int(n) for n in rest[:-1].split(",") if n)
+        elif "->" in text:
+            getattr(type_.dictionaryType, f"{text.split('->')[0]}KeyType").SetInParent()
+        elif text.startswith("sequence"):
+            getattr(type_.sequenceType, f"{text.split()[1]}Type").SetInParent()
+            type_.sequenceType.sizeRange.upperBound = -1
+        else:
+            getattr(type_, f"{text}Type").SetInParent()
+
+    def make(kind, inputs, outputs, fill=None, predicted="", probabilities=""):
+        spec = Model_pb2.Model(specificationVersion=5)
+        for side, features in (
+            (spec.description.input, inputs),
+            (spec.description.output, outputs),
+        ):
+            for name, text in features.items():
+                feature = side.add(name=name)
+                feature.type.isOptional = text.endswith("?")
+                describe(feature, text)
+        spec.description.predictedFeatureName = predicted
+        spec.description.predictedProbabilitiesName = probabilities
+        params = getattr(spec, kind)
+        params.SetInParent()
+        if fill:
+            fill(params, spec)
+        return spec
+
+    return make

@@ -59,6 +59,6 @@ def arg_sort(given: Given) -> Run:
 
     def run(x: torch.Tensor) -> torch.Tensor:
         axis = axis_of(given, params.axis, x.dim())
-        return torch.argsort(x, axis, descending=params.descending, stable=True).float()
+        return torch.argsort(x, dim=axis, descending=params.descending, stable=True).float()
 
     return run

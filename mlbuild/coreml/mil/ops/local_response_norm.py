@@ -1,8 +1,8 @@
-"""Local response normalization.
+"""Local response normalization over [n, C, *D].
 
-Source: coremltools MIL op docs, iOS15 and iOS17 local_response_norm. The page calls an input of
-rank 3 [n, C, D]; the figures in coremltools' own test of it (rank 3, sizes 2 and 3) show that
-Core ML takes it as [C, H, W]: channels are the third dimension from the end.
+Source: coremltools MIL op docs, iOS15 and iOS17 local_response_norm. One of coremltools' tests
+holds figures in which an input of rank 3 is [C, H, W], as it was for NeuralNetworks; its page, its
+comparison with torch and the torch front end, which hands [n, C, D] over as it is, say otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,4 @@ def local_response_norm(
     x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
     """X / (k + alpha / size * sum of squares of neighbouring channels) ^ beta."""
-    if x.dim() == 3:
-        return local_response_norm(x[None], size, alpha, beta, k)[0]
     return torch.nn.functional.local_response_norm(x, size, alpha, beta, k)

@@ -21,8 +21,11 @@ import torch
 from .description import ArrayLayout, Description, Feature
 from .errors import InputError
 from .images import from_planes, to_planes
-from .memory import demand
+from .limits import demand
 
+# ML Programs and networks have no notion of an absent value: without a default it is zero, as for
+# the initial state of a recurrent layer.
+_ZERO_WITHOUT = ("mlProgram", "neuralNetwork")
 _INT64 = np.iinfo(np.int64)
 
 
@@ -30,8 +33,8 @@ def encode_inputs(description: Description, given: Mapping[str, Any]) -> dict[st
     """Check the inputs of a prediction and bring them into neutral form (see ``body``).
 
     An optional input that was not given, or given as None, takes its declared default. Where it
-    has none it is absent from the result: Core ML hands nothing on, and what that means is the
-    model's to say (zeros for a recurrent state, a missing value for trees).
+    has none, an array is zero for networks and programs (the initial state of a recurrent
+    layer); anything else is absent from the result, which trees take for a missing value.
     """
     known = {feature.name: feature for feature in description.inputs}
     if extra := sorted(str(name) for name in set(given) - set(known)):
@@ -102,9 +105,8 @@ def _decoded_array(layout: ArrayLayout, value: Any) -> Any:
 
 def _default(feature: Feature, model_type: str) -> Any:
     layout = feature.array
-    if layout is None or (layout.default is None and model_type != "mlProgram"):
+    if layout is None or (layout.default is None and not model_type.startswith(_ZERO_WITHOUT)):
         return None
-    # ML Programs have no notion of an absent value: without a default it is zero.
     demand(math.prod(layout.shape) * 8, f"input '{feature.name}'")
     default = layout.default or 0.0
     return torch.from_numpy(_converted(np.full(layout.shape, default), layout, _place(feature)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from .body import PRECISIONS, Body, OperatorUse, Options, open_body
 from .description import Description, Feature, describe
 from .errors import CoreMLError, ExecutionError, InputError, ModelFileError
 from .features import decode_output, encode_inputs
+from .guard import Guard
 from .images import load_for
+from .limits import is_exhaustion
 from .package import open_model
+
+_MOST_SHAPES = 1000  # sets of input shapes that are remembered as harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Model:
     def __init__(self, description: Description, body: Body, source: Source | None = None) -> None:
         self.description = description
         self.body = body
+        self._seen: set[Any] = set()
         self._source = source
 
     @property
@@ -98,7 +103,7 @@ class Model:
     def run(self, inputs: Mapping[str, Any], keep: Collection[str] = (), state: Any = None) -> Run:
         """Predict and hand out the values named in ``keep``."""
         values = encode_inputs(self.description, inputs)
-        with _told_as(ExecutionError, "the model cannot be run"):
+        with _told_as(ExecutionError, "the model cannot be run"), self._guarded(values):
             ran = self.body.run(values, keep, state)
         outputs = {
             f.name: decode_output(f, ran.outputs[f.name])
@@ -107,6 +112,15 @@ class Model:
         }
         values = {n: v.detach().numpy() if hasattr(v, "numpy") else v for n, v in ran.kept.items()}
         return Run(outputs, values)
+
+    def _guarded(self, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        """A look at all sizes in the first run for these shapes."""
+        shapes = frozenset((name, getattr(v, "shape", ())) for name, v in values.items())
+        if shapes in self._seen:
+            return nullcontext()
+        if len(self._seen) < _MOST_SHAPES:
+            self._seen.add(shapes)
+        return Guard()
 
     def make_state(self) -> Any:
         """Fresh state for ``predict``, as Core ML's ``makeState``.
@@ -223,9 +237,9 @@ def _told_as(kind: type[CoreMLError], message: str) -> Iterator[None]:
         yield
     except CoreMLError:
         raise
-    except MemoryError as error:
-        raise ExecutionError("there is not enough memory for the model") from error
     except Exception as error:
+        if is_exhaustion(error):
+            raise ExecutionError("there is not enough memory for the model") from error
         text = str(error).split("\n")[0]
         raise kind(message, got=f"{type(error).__name__}: {text}") from error
 

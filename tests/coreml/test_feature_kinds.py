@@ -206,9 +206,10 @@ def test_an_optional_input_without_default_is_absent():
     for kind in ("doubleType", "dictionaryType", "stringType"):
         assert encoded(feature(kind, optional=True), None) == "absent"
     fill = feature("multiArrayType", shape=[2], dataType=FLOAT32, optional=True)
-    assert encoded(fill, None, "neuralNetwork") == "absent"
-    # an ML Program has no notion of absence: its input is zero
-    np.testing.assert_array_equal(encoded(fill, None, "mlProgram").numpy(), [0, 0])
+    assert encoded(fill, None) == "absent"
+    # programs and networks have no notion of absence: a recurrent state begins with zeros
+    for kind in ("neuralNetwork", "mlProgram"):
+        np.testing.assert_array_equal(encoded(fill, None, kind).numpy(), [0, 0])
 
 
 def test_an_optional_input_takes_its_default():
@@ -218,9 +219,9 @@ def test_an_optional_input_takes_its_default():
 
 
 def test_a_default_that_no_machine_can_hold_is_refused(monkeypatch):
-    from mlbuild.coreml import ExecutionError, memory
+    from mlbuild.coreml import ExecutionError, limits
 
-    monkeypatch.setattr(memory, "limit", lambda: 1000)
+    monkeypatch.setattr(limits, "limit", lambda: 1000)
     fill = feature("multiArrayType", shape=[1000], dataType=FLOAT32, optional=True)
     with pytest.raises(ExecutionError) as error:
         encoded(fill, None, "mlProgram")

@@ -306,3 +306,152 @@ def test_random_damage_never_does_more_than_raise_an_error(package):
                 action()
         if time.monotonic() > end:  # a busy machine tries fewer
             break
+
+
+# Operators that make much out of little; n is the size in each of two dimensions.
+GROWERS = {
+    "fill": lambda mb, x, n: mb.fill(shape=[n, n], value=1.0),
+    "tile": lambda mb, x, n: mb.tile(x=x, reps=[n, n]),
+    "pad": lambda mb, x, n: mb.pad(x=x, pad=[0, n, 0, n]),
+    "one_hot": lambda mb, x, n: mb.one_hot(
+        indices=mb.cast(x=x, dtype="int32"), one_hot_vector_size=n
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GROWERS)
+def test_a_value_that_no_machine_can_hold_is_refused_before_it_is_made(save_program, kind):
+    from mlbuild.coreml import ExecutionError, load
+
+    size = 2**38 if kind == "one_hot" else 2**20
+    x = {"x": np.zeros((2, 2), np.float32)}
+    path = save_program(lambda mb, x: GROWERS[kind](mb, x, 2), x, "iOS16")
+    edit(path, lambda _, block: enlarge(block, size))
+    begun = time.monotonic()
+    with pytest.raises(ExecutionError) as error:
+        load(path).predict(x)
+    assert time.monotonic() - begun < 5
+    assert re.match(
+        rf"operation \d+ of main, iOS16\.{kind} \(makes \w+\): "
+        r"a value of a size that this machine cannot hold\n  got: \d{12,} bytes\n"
+        r"  allowed: at most \d+ bytes\n  hint: MLBUILD_COREML_MEMORY=BYTES sets another limit$",
+        str(error.value),
+    )
+
+
+def enlarge(block, size):
+    """Every constant 2 of the program becomes ``size``; what is declared stays small."""
+    for o in block.operations:
+        if o.type == "const" and o.attributes["val"].immediateValue.HasField("tensor"):
+            tensor = o.attributes["val"].immediateValue.tensor
+            values = getattr(tensor, tensor.WhichOneof("value")).values
+            if tensor.WhichOneof("value") == "ints":
+                if size >= 2**31:  # an int32 field cannot hold it
+                    values_of = list(values)
+                    tensor.longInts.values.extend(size if v == 2 else v for v in values_of)
+                    o.attributes["val"].type.tensorType.dataType = 24
+                    o.outputs[0].type.tensorType.dataType = 24
+                else:
+                    values[:] = [size if v == 2 else v for v in values]
+
+
+def test_a_broadcast_that_no_machine_can_hold_is_refused(save_program):
+    from mlbuild.coreml import ExecutionError, load
+
+    x = {"x": np.zeros((2**21,), np.float32)}
+
+    def build(mb, x):
+        small = mb.slice_by_index(x=x, begin=[0], end=[2])
+        return mb.add(x=mb.expand_dims(x=small, axes=[0]), y=mb.expand_dims(x=small, axes=[1]))
+
+    path = save_program(build, x)
+    model = load(path)
+    assert next(iter(model.predict(x).values())).shape == (2, 2)
+    edit(path, lambda _, block: enlarge(block, 2**21))
+    with pytest.raises(ExecutionError, match=r"iOS15\.add .*: a value of a size that this machine"):
+        load(path).predict(x)
+
+
+def test_the_limit_of_memory_can_be_set(save_program, monkeypatch):
+    from mlbuild.coreml import ExecutionError, limits, load
+
+    x = {"x": np.zeros((100, 100), np.float32)}
+    path = save_program(lambda mb, x: mb.tile(x=x, reps=[2, 2]), x)
+    load(path).predict(x)
+    monkeypatch.setenv("MLBUILD_COREML_MEMORY", "100000")
+    limits.limit.cache_clear()
+    try:
+        with pytest.raises(ExecutionError, match="got: 320000 bytes\n  allowed: at most 100000"):
+            load(path).predict(x)
+    finally:
+        limits.limit.cache_clear()
+
+
+def test_a_loop_that_does_not_end_is_an_error(save_program, monkeypatch):
+    from mlbuild.coreml import ExecutionError, limits, load
+
+    def build(mb, x):
+        return mb.while_loop(
+            _cond=lambda i: mb.less(x=mb.reduce_min(x=i, axes=[0]), y=1.0),
+            _body=lambda i: mb.mul(x=i, y=0.5),
+            loop_vars=(x,),
+        )
+
+    path = save_program(build, {"x": np.zeros(1, np.float32)})
+    monkeypatch.setenv("MLBUILD_COREML_LOOPS", "1000")
+    limits.most_turns.cache_clear()
+    try:
+        assert load(path).predict({"x": np.ones(1)})  # its condition is false at once
+        with pytest.raises(ExecutionError) as error:
+            load(path).predict({"x": np.zeros(1)})
+    finally:
+        limits.most_turns.cache_clear()
+    assert re.match(
+        r"operation \d+ of main, iOS15\.while_loop \(makes \w+\): a loop does not end\n"
+        r"  got: more than 1000 turns\n  hint: MLBUILD_COREML_LOOPS=NUMBER sets another limit$",
+        str(error.value),
+    )
+
+
+def test_weights_at_an_odd_place_are_read_all_the_same(package):
+    """A blob that begins between two elements must not be handed to code that expects neither."""
+    from mlbuild.coreml import load
+
+    (expected,) = load(package).predict(X).values()
+    data = bytearray(weights(package).read_bytes())
+    moved = []
+
+    def change(value):
+        place = value.blobFileValue.offset
+        sentinel, kind, size, start, unused = struct.unpack_from("<IIQQQ", data, place)
+        odd = len(data) + 1
+        data.extend(b"\0" + data[start : start + size])
+        struct.pack_into("<IIQQQ", data, place, sentinel, kind, size, odd, unused)
+        moved.append(odd)
+
+    edit(package, blob(change))
+    weights(package).write_bytes(data)
+    (actual,) = load(package).predict(X).values()
+    assert moved
+    assert moved[0] % 2
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_bytes_that_are_no_specification():
+    assert failure(b"\xff" * 9).startswith("<bytes>: not a Core ML specification, or cut off: ")
+
+
+def test_a_specification_from_bytes_has_no_weight_files(package):
+    data = inside(package, "model.mlmodel").read_bytes()
+    assert failure(data) == (
+        "<bytes>: @model_path/weights/weight.bin: cannot be read: Not a directory"
+    )
+
+
+def test_a_manifest_that_names_what_no_file_can_be(package):
+    manifest = json.loads((package / "Manifest.json").read_text())
+    manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"] = "a\0b"
+    (package / "Manifest.json").write_text(json.dumps(manifest))
+    assert failure(package) == (
+        f"{package / 'Manifest.json'}: the manifest names a file that cannot be\n  got: a\0b"
+    )

@@ -13,6 +13,7 @@ import torch
 from ..body import OperatorUse, Options, Ran
 from ..errors import CoreMLError, ExecutionError, InputError
 from ..labels import class_labels, scores_value
+from ..limits import is_exhaustion
 from .compile import FILE_NAME, Compiled, check, compile_function
 from .constants import Constants
 from .dtypes import ValueType
@@ -122,8 +123,13 @@ class ProgramBody:
             return error
         operation = _failed_operation(compiled, error)
         place = operation.where(self._function.opset) if operation else None
-        message = error.message if isinstance(error, CoreMLError) else str(error).split("\n")[0]
-        return ExecutionError(message or type(error).__name__, place=place)
+        if isinstance(error, CoreMLError):
+            return ExecutionError(
+                error.message, place=place, got=error.got, allowed=error.allowed, hint=error.hint
+            )
+        if is_exhaustion(error):
+            return ExecutionError("there is not enough memory for a value", place=place)
+        return ExecutionError(str(error).split("\n")[0] or type(error).__name__, place=place)
 
 
 def open_body(spec: Any, folder: Path, options: Options) -> ProgramBody:

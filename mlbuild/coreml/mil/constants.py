@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import CoreMLError, ModelFileError
+from ..limits import demand
 from .dtypes import DType
 from .forms import constant_form
 from .operator import Operator, find
@@ -82,6 +83,8 @@ class Constants:
         maker = find(operation, self._opset)
         maker.check(operation, self._opset)
         place = operation.where(self._opset)
+        for output in operation.outputs:
+            demand((output.type.size or 0) * 4, place)
         try:
             results = maker.function(**self._arguments(maker, operation))
         except CoreMLError:

@@ -46,12 +46,12 @@ def to_tensor(value: Any, dtype: DType | None) -> torch.Tensor:
 
     array = np.asarray(value)
     name = dtype.torch if dtype is not None else ""
-    if array.dtype == np.float16 and name == "float32" and array.flags.writeable:
+    if array.dtype == np.float16 and name == "float32" and array.flags.behaved:
         return torch.from_numpy(array).float()  # several times as fast as numpy
     if name and array.dtype != np.dtype(name):
         array = array.astype(name)
-    if not array.flags.writeable or not array.flags.c_contiguous:
-        array = np.array(array, order="C")  # torch warns about read-only memory
+    if not array.flags.behaved or not array.flags.c_contiguous:
+        array = np.array(array, order="C")  # torch wants aligned and writable memory
     return torch.from_numpy(array)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...limits import turn
 from ..operator import Blocks, Tensors, operator
 
 
@@ -24,7 +25,8 @@ def cond(pred: bool, blocks: Blocks) -> Any:
 @operator("while_loop", exact=True)
 def while_loop(loop_vars: Tensors, blocks: Blocks) -> Any:
     """Run the second block on its own results for as long as the first one gives true."""
-    values = tuple(loop_vars)
+    values, turns = tuple(loop_vars), 0
     while bool(blocks[0](*values)[0]):
+        turn(turns := turns + 1)
         values = blocks[1](*values)
     return _results(values)

@@ -9,7 +9,10 @@ import math
 
 import torch
 
+from ...limits import demand
 from ..operator import Declared, Ints, Tensor, operator
+
+_WIDEST = 8  # bytes of an element; sizes may depend on data, so every run asks
 
 
 @operator("fill", exact=True)
@@ -27,6 +30,7 @@ def fill_like(ref_tensor: Tensor, declared: Declared, value: float = 0.0) -> Ten
 def _filled(shape: list[int], value: float, declared: Declared) -> Tensor:
     dtype = declared[0].dtype
     name = dtype.torch if dtype is not None else "float32"
+    demand(math.prod(shape) * _WIDEST)
     return torch.full(shape, value, dtype=getattr(torch, name))
 
 
@@ -35,6 +39,7 @@ def range_1d(start: Tensor, end: Tensor, step: Tensor) -> Tensor:
     """Start, start + step, ... up to but without end."""
     first, last, width = start.item(), end.item(), step.item()
     count = max(math.ceil((last - first) / width), 0)
+    demand(count * _WIDEST)
     return torch.arange(count, dtype=start.dtype) * step + start
 
 
@@ -53,6 +58,7 @@ def one_hot(
     """
     dtype = declared[0].dtype
     target = getattr(torch, dtype.torch if dtype is not None else "float32")
+    demand(indices.numel() * max(one_hot_vector_size, 0) * _WIDEST)
     hot = indices[..., None] == torch.arange(one_hot_vector_size)
     values = torch.where(hot, on_value, off_value).to(target)
     return values.movedim(-1, axis)
@@ -67,4 +73,5 @@ def shape(x: Tensor) -> Tensor:
 @operator("tile", exact=True)
 def tile(x: Tensor, reps: Ints) -> Tensor:
     """X repeated along each dimension."""
+    demand(x.numel() * math.prod(reps) * _WIDEST)
     return x.repeat(reps)

@@ -1,4 +1,4 @@
-"""How much memory one value of a model may take.
+"""How much memory one value of a model may take, and how often a loop may turn.
 
 A model's file may name any size, and an honest mistake in one dimension is enough to ask for
 hundreds of gigabytes. Linux grants such requests and kills the process when it touches them, so
@@ -50,4 +50,30 @@ def demand(size: int, place: str | None = None) -> None:
             got=f"{size} bytes",
             allowed=(f"at most {limit()} bytes",),
             hint="MLBUILD_COREML_MEMORY=BYTES sets another limit",
+        )
+
+
+def is_exhaustion(error: Exception) -> bool:
+    """Whether an error is numpy's or torch's way to say that memory is at its end."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+@lru_cache(maxsize=1)
+def most_turns() -> int:
+    """How often one loop may turn."""
+    return int(os.environ.get("MLBUILD_COREML_LOOPS", "") or 1_000_000)
+
+
+def turn(number: int, place: str | None = None) -> None:
+    """Refuse the next turn of a loop that has turned too often.
+
+    Raises:
+        ExecutionError: It is beyond the limit.
+    """
+    if number > most_turns():
+        raise ExecutionError(
+            "a loop does not end",
+            place=place,
+            got=f"more than {most_turns()} turns",
+            hint="MLBUILD_COREML_LOOPS=NUMBER sets another limit",
         )

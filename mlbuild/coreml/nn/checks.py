@@ -12,7 +12,7 @@ from math import isfinite, prod
 import torch
 
 from ..errors import ExecutionError, ModelFileError
-from ..memory import demand
+from ..limits import demand
 from .layer import Given
 
 _BYTES = 4  # every blob is float32

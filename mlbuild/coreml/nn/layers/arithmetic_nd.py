@@ -10,7 +10,7 @@ from math import prod
 
 import torch
 
-from ...memory import demand
+from ...limits import demand
 from ..checks import arity
 from ..layer import Given, Run, layer
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import linear
 
 from ...errors import ExecutionError
-from ...memory import demand
+from ...limits import demand
 from ..checks import arity
 from ..layer import Given, Run, layer
 

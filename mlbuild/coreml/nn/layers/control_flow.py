@@ -5,8 +5,8 @@ LoopLayerParams, LoopBreakLayerParams, LoopContinueLayerParams. Nested networks 
 of their surroundings.
 
 A loop without a limit of its own ends only when its condition does, which a faulty model's never
-may. Loops of one prediction, nested ones together, are therefore stopped with an error after a
-million iterations.
+may. It is therefore stopped with an error after ``limits.most_turns``, for which a loop and those
+within it count together.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 from ...errors import ExecutionError, ModelFileError
+from ...limits import turn
 from ..checks import arity, scalar, whole
 from ..layer import Given, Jump, Run, layer
+from ..network import walk_layers
 
-MOST_ITERATIONS = 1_000_000
 _TRUE = 1e-6  # the smallest magnitude that counts as true
 
 _in_body: ContextVar[bool] = ContextVar("in_body", default=False)
@@ -73,16 +74,7 @@ def loop(given: Given) -> Run:
     bounded = arity(given, 0, 1, outputs=0) == 1
     params, around, place = given.params, given.around, given.place
     _require(given, "bodyNetwork")
-    if params.HasField("conditionNetwork") != bool(params.conditionVar):
-        raise ModelFileError(
-            "conditionNetwork and conditionVar go together",
-            place=place,
-            got="one without the other",
-        )
-    condition = None
-    if params.conditionVar:
-        with _nested(in_body=False):
-            condition = around.network(params.conditionNetwork, f"{place}, conditionNetwork")
+    condition = _condition(given)
     with _nested(in_body=True):
         body = around.network(params.bodyNetwork, f"{place}, bodyNetwork")
     # 0 is no limit for a while loop, but no iteration at all for a loop that only counts.
@@ -96,12 +88,7 @@ def loop(given: Given) -> Run:
                 if limit is not None and done >= limit:
                     break
                 spent[0] += 1
-                if spent[0] > MOST_ITERATIONS:
-                    raise ExecutionError(
-                        "a loop that does not end",
-                        place=place,
-                        got=f"more than {MOST_ITERATIONS} iterations",
-                    )
+                turn(spent[0], place)
                 done += 1
                 try:
                     body()
@@ -142,6 +129,26 @@ def _require(given: Given, name: str) -> None:
         raise ModelFileError(f"its {name} is missing", place=given.place)
 
 
+def _condition(given: Given) -> Run | None:
+    """The network that says whether a loop goes on, if it has one."""
+    params, place = given.params, given.place
+    name, layers = params.conditionVar, params.conditionNetwork.layers
+    if bool(name) != bool(layers):  # coremltools writes an empty network where there is none
+        raise ModelFileError(
+            "conditionNetwork and conditionVar go together",
+            place=place,
+            got="one without the other",
+        )
+    if not name:
+        return None
+    if not any(name in inner.output for inner in walk_layers(layers)):
+        raise ModelFileError(
+            f"no layer of the conditionNetwork makes the condition '{name}'", place=place
+        )
+    with _nested(in_body=False):
+        return given.around.network(params.conditionNetwork, f"{place}, conditionNetwork")
+
+
 def _holds(given: Given, condition: torch.Tensor) -> bool:
     return abs(scalar(given, condition, "the condition")) > _TRUE
 
@@ -149,7 +156,7 @@ def _holds(given: Given, condition: torch.Tensor) -> bool:
 def _goes_on(given: Given, condition: Run) -> bool:
     condition()
     name = given.params.conditionVar
-    if not given.around.has(name):
+    if not given.around.has(name):  # made only in a branch that was not taken
         raise ExecutionError(f"no layer has made the condition '{name}'", place=given.place)
     return _holds(given, given.around.get(name))
 

@@ -97,7 +97,7 @@ class NetworkBody:
     def _decode(self, blobs: Blobs) -> dict[str, Any]:
         decoded: dict[str, Any] = {}
         for feature in self._outputs:
-            if self.labels and feature.kind in _OF_SCORES and feature.name not in blobs:
+            if self.labels and feature.kind in _OF_SCORES:
                 decoded[feature.name] = self._classifies.decode(feature, blobs)
             else:
                 exact = self._mapping.exact_arrays

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...body import Ran
 from ...errors import InputError
-from ...memory import demand
+from ...limits import demand
 from ..kind import Computation, Given, kind
 from ..vectors import described_width, flat
 

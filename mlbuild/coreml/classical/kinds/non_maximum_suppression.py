@@ -22,7 +22,7 @@ import numpy as np
 from ...body import Ran
 from ...description import Feature
 from ...errors import InputError
-from ...memory import demand
+from ...limits import demand
 from ..kind import Computation, Given, kind
 
 

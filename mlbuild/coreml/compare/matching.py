@@ -21,6 +21,7 @@ Tensors = list[torch.Tensor]  # one for each sample
 _ARITHMETIC = 4e-6  # float32 sums, as a share of the values' own size
 _PEAK = 60.0  # a single element may be so many times worse than the root mean square
 _MAX_RANK = 5
+_PICKED = 8192  # elements that tell how much a value varies
 SAME = 1e-4  # float32 arithmetic in another order stays far below
 
 
@@ -33,16 +34,26 @@ class Match:
         values: Its tensors in the candidate's shape, one for each sample.
         error: Relative root mean square of the difference.
         strong: Whether the elements have the same order, so that nothing was transposed.
+        piece: Whether it is a value from inside of one operation of the reference.
     """
 
     place: int
     values: Tensors
     error: float
     strong: bool
+    piece: bool = False
 
     def is_better_than(self, other: Match) -> bool:
-        """Strong before weak, then the smaller difference."""
-        return (not self.strong, self.error) < (not other.strong, other.error)
+        """Strong before weak, whole before piece, then the smaller difference."""
+        return self._rank() < other._rank()
+
+    def _rank(self) -> tuple[bool, bool, bool, float]:
+        return not self.strong, not self.same, self.piece, self.error
+
+    @property
+    def same(self) -> bool:
+        """Whether it differs by no more than arithmetic."""
+        return self.error <= SAME
 
 
 class Index:
@@ -92,7 +103,7 @@ class Index:
             if match is None or (best is not None and not match.is_better_than(best)):
                 continue
             best = match
-            if best.strong and best.error <= SAME:
+            if best.strong and best.same and not best.piece:
                 break
         return best
 
@@ -104,7 +115,7 @@ class Index:
         for strong, laid in _layouts(theirs, values):
             error = difference(values, laid)
             if error <= tolerance:
-                return Match(place, laid, error, strong)
+                return Match(place, laid, error, strong, self.first.values[place].piece)
         return None
 
     def laid_out(self, place: int, like: Tensors) -> Tensors:
@@ -116,32 +127,53 @@ class Index:
 
 
 def difference(ours: Tensors, theirs: Tensors) -> float:
-    """How far values lie apart, relative to how much the reference's vary.
+    """How far values lie apart, relative to how much most of the reference's vary.
+
+    A few huge elements (a mask of -10000) must not hide an error in all others: each element
+    counts relative to its own distance from the middle, but at least to that of a typical one.
 
     Returns:
-        The root mean square of the difference over the spread of the reference, less what
-        float32 arithmetic explains; or the greatest difference so, if that is far worse.
+        Root mean square over the elements, less what float32 arithmetic explains; or the worst
+        element's share, if that is far worse. Infinite where one side is not finite.
     """
-    square = spread = peak = size = 0.0
+    square = peak = 0.0
     count = 0
+    middle, scale = _middle_and_scale(theirs)
     for a, b in zip(ours, theirs, strict=False):
+        if a.numel() != b.numel():
+            return float("inf")
         a, b = a.double().reshape(-1), b.double().reshape(-1)
-        same = (a == b) | (a.isnan() & b.isnan())
-        delta = torch.where(same, 0.0, a - b)
-        finite = b[b.isfinite()]
-        square += float(delta.square().sum())
-        peak = max(peak, float(delta.abs().max()) if delta.numel() else 0.0)
-        spread += float((finite - finite.mean()).square().sum()) if finite.numel() else 0.0
-        size += float(finite.square().sum())
+        delta = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
+        if not bool(delta.isfinite().all()):
+            return float("inf")
+        beyond = (delta - _ARITHMETIC * (b.abs() + scale)).clamp_(min=0.0).nan_to_num_(0.0)
+        share = beyond / (b - middle).abs().clamp_(min=scale).nan_to_num_(scale)
+        square += float(share.square().sum())
+        peak = max(peak, float(share.max()) if share.numel() else 0.0)
         count += a.numel()
-    if square != square or square == float("inf"):
-        return float("inf")
-    if square == 0:
-        return 0.0
-    rms, scale = (square / count) ** 0.5, (spread / count) ** 0.5
-    allowed = _ARITHMETIC * (size / count) ** 0.5 + 1e-12
-    worst = max(rms - allowed, (peak - _PEAK * allowed) / _PEAK, 0.0)
-    return float(worst / max(scale, allowed))
+    return max((square / count) ** 0.5, peak / _PEAK) if count else 0.0
+
+
+def _middle_and_scale(values: Tensors) -> tuple[float, float]:
+    """The median, and the typical distance from it, of what differs from it at all."""
+    picked = []
+    for value in values:
+        flat = value.reshape(-1).double()
+        if flat.numel() > _PICKED:
+            generator = torch.Generator().manual_seed(flat.numel())
+            flat = flat[torch.randint(0, flat.numel(), (_PICKED,), generator=generator)]
+        picked.append(flat[flat.isfinite()])
+    sample = torch.cat(picked)
+    if not sample.numel():
+        return 0.0, 1.0
+    middle = float(sample.median())
+    apart = (sample - middle).abs()
+    apart = apart[apart > 1e-6 * abs(middle)]
+    least = 1e-7 * abs(middle) + 1e-12
+    if not apart.numel():
+        return middle, least
+    # The third decile of the distances of normally distributed numbers is 0.385 deviations.
+    return middle, max(float(apart.quantile(0.3)) / 0.385, least)
 
 
 def is_telling(values: Tensors) -> bool:

@@ -25,6 +25,8 @@ class Recorded:
         scope: Where it stands in the source: a module's path, a node's name; may be empty.
         value: The tensor; real ones in float32.
         made_from: Positions in the recording of the values it was computed from.
+        piece: Whether it stands inside of an operation that is recorded as a whole too: it
+            proves nothing about what that operation gives.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Recorded:
     scope: str
     value: torch.Tensor
     made_from: tuple[int, ...] = ()
+    piece: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.scope}" if self.scope else f"{self.kind} {self.name}"

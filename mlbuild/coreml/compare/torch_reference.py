@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -139,7 +140,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc]  # the engine's mypy s
     def _note(self, name: str, kind: str, tensor: torch.Tensor, sources: tuple[int, ...]) -> None:
         place = len(self._values)
         self._values.append(
-            Recorded(name, kind, self.scope[-1] if self.scope else "", tensor.detach(), sources)
+            Recorded(
+                name,
+                kind,
+                self.scope[-1] if self.scope else "",
+                tensor.detach(),
+                sources,
+                self._inside > 0,
+            )
         )
         self._places[id(tensor)] = place
         self._alive.append(tensor)
@@ -155,10 +163,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc]  # the engine's mypy s
             if argument.is_write and isinstance(value, torch.Tensor):
                 for place in self._stored.pop(value.untyped_storage().data_ptr(), ()):
                     old = self._values[place]
-                    copy = old.value.clone()
-                    self._values[place] = Recorded(
-                        old.name, old.kind, old.scope, copy, old.made_from
-                    )
+                    self._values[place] = replace(old, value=old.value.clone())
 
     def _take_apart(self, func: Any, kind: str, args: Any, kwargs: Any) -> None:
         from torch._decomp import decomposition_table  # slow to import, needed while recording

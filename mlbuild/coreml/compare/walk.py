@@ -90,7 +90,9 @@ class Walk:
     def doubtful(self) -> list[Step]:
         """Steps that lead to an output and that no match behind them has cleared."""
         cleared = self._behind(
-            n for n, m in self.matches.items() if m.strong and n not in self._inherited
+            n
+            for n, m in self.matches.items()
+            if m.strong and not m.piece and n not in self._inherited
         )
         cleared |= self._behind(n for n, p in self._outputs.items() if self._is_output(n, p))
         wanted = self._behind(n for n, p in self._outputs.items() if not self._is_output(n, p))
@@ -150,7 +152,7 @@ class Walk:
         if match is None:
             return
         self.matches[name] = match
-        if match.strong:
+        if match.strong and not match.piece:
             self.local[name] = match.error
             self._slack[name] = 0.0
             if len(match.values) == len(values):
@@ -214,7 +216,7 @@ class Walk:
 
     def _settle(self, doubtful: list[Step]) -> Parting | None:
         """The first value that has to be replaced, seen by what comes right behind it."""
-        known = {n for n, m in self.matches.items() if m.strong}
+        known = {n for n, m in self.matches.items() if m.strong and not m.piece}
         for number, step in enumerate(doubtful):
             for name in step.outputs:
                 if not self._could_be_replaced(name):

@@ -18,25 +18,29 @@ Activation = Callable[[torch.Tensor], torch.Tensor]
 State = tuple[torch.Tensor, ...]
 Step = Callable[[torch.Tensor, State], State]
 
-# The specification gives these two one value of each parameter, and writers leave them out.
-_ACTIVATIONS: dict[str, Activation] = {
-    "linear": lambda x: x,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "ReLU": torch.relu,
-    "scaledTanh": lambda x: 1.7159 * torch.tanh(2 / 3 * x),
-    "sigmoidHard": lambda x: (0.2 * x + 0.5).clamp(0, 1),
+_ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
+    "linear": lambda p: lambda x: x,
+    "sigmoid": lambda p: torch.sigmoid,
+    "tanh": lambda p: torch.tanh,
+    "ReLU": lambda p: torch.relu,
+    "scaledTanh": lambda p: lambda x: (p.alpha or 1.0) * torch.tanh((p.beta or 1.0) * x),
+    "sigmoidHard": lambda p: lambda x: ((p.alpha or 0.2) * x + (p.beta or 0.5)).clamp(0, 1),
 }
 
 
 def activation(message: Any) -> Activation:
-    """The function of an ActivationParams message of a recurrent layer."""
+    """The function of an ActivationParams message of a recurrent layer.
+
+    coremltools leaves their parameters out. A hard sigmoid then has the only ones that the
+    specification allows, 0.2 and 0.5; a scaled tanh is taken as tanh, as coremltools' tests of
+    recurrent layers expect.
+    """
     kind = message.WhichOneof("NonlinearityType")
     if kind not in _ACTIVATIONS:
         raise UnsupportedError(
             "recurrent layers have no such activation", got=str(kind), allowed=sorted(_ACTIVATIONS)
         )
-    return _ACTIVATIONS[kind]
+    return _ACTIVATIONS[kind](getattr(message, kind))
 
 
 def activations(messages: Sequence[Any], count: int) -> list[Activation]:

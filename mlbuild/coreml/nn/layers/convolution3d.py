@@ -1,6 +1,8 @@
 """Three-dimensional convolution and deconvolution.
 
-Source: Core ML specification, NeuralNetwork.proto, Convolution3DLayerParams.
+Source: Core ML specification, NeuralNetwork.proto, Convolution3DLayerParams. Weights of a
+deconvolution lie as coremltools' builder writes them, [C_in, C_out / groups, D, H, W], as in two
+dimensions; the specification's comment has the first two the other way round.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ def convolution3d(given: Given) -> Run:
     outputs, inputs, groups = params.outputChannels, params.inputChannels, params.nGroups or 1
     size = triple(params, "kernel")
     transposed = params.isDeconvolution
-    shape = (outputs // groups, inputs, *size) if transposed else (outputs, inputs // groups, *size)
-    weights = given.weight("weights", shape)
+    shape = (inputs, outputs // groups, *size) if transposed else (outputs, inputs // groups, *size)
+    weights = given.weight("weights", shape, channels=1 if transposed else 0)
     bias = given.weight("bias", (outputs,)) if params.hasBias else None
     compute = _deconvolve if transposed else _convolve
     return lambda x: compute(x, weights, bias, params, groups)
@@ -56,8 +58,7 @@ def _convolve(x: torch.Tensor, weights: Any, bias: Any, params: Any, groups: int
 
 def _deconvolve(x: torch.Tensor, weights: Any, bias: Any, params: Any, groups: int) -> torch.Tensor:
     strides, dilations = triple(params, "stride"), triple(params, "dilation")
-    kernel = weights.transpose(0, 1)
-    full = torch.conv_transpose3d(x, kernel, None, strides, 0, 0, groups, dilations)
+    full = torch.conv_transpose3d(x, weights, None, strides, 0, 0, groups, dilations)
     pairs = custom_padding(params) if params.paddingType not in (_VALID, _SAME) else [(0, 0)] * 3
     if params.outputShape or params.paddingType == _SAME:
         wanted = [int(n) for n in params.outputShape] or [

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import CoreMLError
 from ..model import load_spec
 from . import compiled, stand_in
+from .sentences import core_ml_says
 
 # The newest specification that coremltools 9.0 writes (iOS26).
 NEWEST_SPECIFICATION = 10
@@ -111,8 +112,11 @@ class Proxy:
     def predict(self, data: Mapping[str, Any], state: State | None = None) -> dict[str, Any]:
         """One prediction."""
         begun = time.perf_counter_ns()
-        with _as_runtime_error():
+        try:
             outputs = self._model.predict(data, None if state is None else state.tensors)
+        except CoreMLError as error:
+            said = core_ml_says(error, self._model.description, data)
+            raise RefusedError(said) from error
         self._predict_time = time.perf_counter_ns() - begun
         return {name: _given(value) for name, value in outputs.items()}
 

@@ -1,0 +1,50 @@
+"""basic-pitch's published ML Program against the ONNX file of the same net."""
+
+import importlib.util
+from pathlib import Path
+
+import coremltools as ct
+import numpy as np
+import onnxruntime
+import pytest
+
+FOLDER = Path(importlib.util.find_spec("basic_pitch").origin).parent / "saved_models/icassp_2022"
+CLOSE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def nets():
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    right = onnxruntime.InferenceSession(FOLDER / "nmp.onnx", options)
+    return ct.models.MLModel(str(FOLDER / "nmp.mlpackage")), right
+
+
+def sound(kind, length):
+    """What the net listens to: noise, a chord, silence with a click."""
+    time = np.arange(length) / 22050
+    if kind == "noise":
+        return np.random.uniform(-1, 1, length)
+    if kind == "chord":
+        return sum(np.sin(2 * np.pi * pitch * time) for pitch in (220.0, 277.18, 329.63)) / 3
+    clicks = np.zeros(length)
+    clicks[length // 2] = 1.0
+    return clicks
+
+
+@pytest.mark.parametrize("draw", range(3))
+@pytest.mark.parametrize("kind", ["noise", "chord", "click"])
+def test_both_files_hear_the_same(nets, kind, draw):
+    model, right = nets
+    (given,) = right.get_inputs()
+    heard = sound(kind, given.shape[1]) * (1.0 - 0.3 * draw)
+    heard = heard.astype(np.float32).reshape(1, -1, 1)
+    expected = right.run(None, {given.name: heard})
+    answers = model.predict({model.get_spec().description.input[0].name: heard})
+    assert len(answers) == len(expected)
+    for output in right.get_outputs():
+        # The converters named the outputs apart; their last dimension and content tell which is.
+        wanted = expected[[o.name for o in right.get_outputs()].index(output.name)]
+        same = [a for a in answers.values() if a.shape == wanted.shape]
+        nearest = min(np.abs(a - wanted).max() for a in same)
+        np.testing.assert_array_less(nearest, CLOSE)

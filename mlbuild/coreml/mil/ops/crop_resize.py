@@ -66,10 +66,18 @@ def _crop(
     return torch.where(outside[:, None], torch.full((), pad_value), result)
 
 
+def _named(x: Tensor, indices: Tensor) -> Tensor:
+    """The images that boxes name."""
+    count = int(x.shape[0])
+    if indices.numel() and not bool(((indices >= 0) & (indices < count)).all()):
+        raise ValueError(f"a box names an image that is not there: {indices.tolist()} of {count}")
+    return x[indices]
+
+
 def _rois(x: Tensor, roi: Tensor, *options: Any) -> Tensor:
     flat = roi.reshape(int(roi.shape[0]), -1)
     if flat.shape[1] == 5:  # the first element names the image
-        return _crop(x[flat[:, 0].long()], flat[:, 1:], *options)[:, None]
+        return _crop(_named(x, flat[:, 0].long()), flat[:, 1:], *options)[:, None]
     return torch.stack([_crop(x, box.expand(int(x.shape[0]), 4), *options) for box in flat])
 
 
@@ -132,8 +140,8 @@ def crop_resize_ios17(
     Returns:
         [N, C, height, width].
     """
-    images = x[: int(boxes.shape[0])] if box_indices is None else x[box_indices.long()]
+    named = torch.arange(int(boxes.shape[0])) if box_indices is None else box_indices.long()
     return _crop(
-        images, boxes, target_height, target_width, normalized_coordinates, spatial_scale,
+        _named(x, named), boxes, target_height, target_width, normalized_coordinates, spatial_scale,
         box_coordinate_mode, sampling_mode, pad_value,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from ..operator import Bools, Ints, Tensor, Tensors, operator
 @operator("reshape", exact=True)
 def reshape(x: Tensor, shape: Ints) -> Tensor:
     """A 0 takes over the dimension at the same place, a -1 is worked out."""
-    if 0 in shape and x.numel():
+    if 0 in shape and (x.numel() or len(shape) == x.dim()):
         if len(shape) != x.dim():
             raise ValueError("a shape with zeros must have the rank of the input")
         shape = [n or int(old) for n, old in zip(shape, x.shape, strict=True)]
@@ -22,10 +22,11 @@ def reshape(x: Tensor, shape: Ints) -> Tensor:
 @operator("reshape", since="iOS17", exact=True)
 def reshape_ios17(x: Tensor, shape: Ints) -> Tensor:
     """A 0 takes over the dimension at the same place counted from the right, 1 beyond it."""
-    if 0 in shape and x.numel():
-        shift = x.dim() - len(shape)
+    if 0 in shape:
+        shift, beyond = x.dim() - len(shape), min(x.numel(), 1)  # a tensor may be empty indeed
         shape = [
-            n or (int(x.shape[i + shift]) if i + shift >= 0 else 1) for i, n in enumerate(shape)
+            n or (int(x.shape[i + shift]) if i + shift >= 0 else beyond)
+            for i, n in enumerate(shape)
         ]
     return x.reshape(shape)
 

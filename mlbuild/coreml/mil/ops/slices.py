@@ -1,5 +1,8 @@
 """Cutting out and writing parts of a tensor.
 
+Where ``squeeze_mask`` holds, one element is taken and its dimension dropped: that at ``begin``,
+which ``begin_mask`` sets to 0.
+
 Source: coremltools MIL op docs, iOS15 and iOS17 tensor_transformation (slice_by_index,
 slice_by_size), iOS18 tensor_transformation (slice_update).
 """
@@ -27,8 +30,10 @@ def _indices(
     ranges, dropped = [], []
     for axis, size in enumerate(shape):
         if squeeze_mask[axis]:
-            place = range(size)[begin[axis]]
-            ranges.append(range(place, place + 1))
+            found = range(size)[None if begin_mask[axis] else begin[axis] :]
+            if not found:
+                raise ValueError(f"no element {begin[axis]} in a dimension of {size}")
+            ranges.append(found[:1])
             dropped.append(axis)
             continue
         first = None if begin_mask[axis] else begin[axis]

@@ -72,3 +72,47 @@ def test_boxes_without_area_overlap_nothing(save_program):
     )
     *_, indices, number = load(path).predict(inputs).values()
     assert (indices.tolist(), number.tolist()) == ([[0, 1, 2]], [3])
+
+
+def plain(boxes, scores, limit, lowest, count, by_class):
+    """The definition, box by box."""
+    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    area, best, classes = boxes[:, 2:].prod(1), scores.max(1), scores.argmax(1)
+
+    def crowded(i, j):
+        inside = np.clip(np.minimum(high[i], high[j]) - np.maximum(low[i], low[j]), 0, None).prod()
+        same = not by_class or classes[i] == classes[j]
+        return same and inside / (area[i] + area[j] - inside) > limit
+
+    chosen = []
+    for i in np.argsort(-best):
+        if best[i] < lowest or len(chosen) == count:
+            break
+        if not any(crowded(i, j) for j in chosen):
+            chosen.append(int(i))
+    return chosen
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+def test_suppression_of_random_boxes_is_the_plain_definitions(save_program, by_class):
+    from mlbuild.coreml import load
+
+    inputs = {"boxes": np.zeros((1, 60, 4), np.float32), "scores": np.zeros((1, 60, 3), np.float32)}
+    path = save_program(
+        lambda mb, boxes, scores: mb.non_maximum_suppression(
+            boxes=boxes, scores=scores, iou_threshold=0.3, score_threshold=0.4, max_boxes=20,
+            per_class_suppression=by_class,
+        ),
+        inputs,
+    )  # fmt: skip
+    model = load(path)
+    lengths = set()
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        boxes = random.uniform(1, [20, 20, 10, 10], (60, 4)).astype(np.float32)
+        scores = random.uniform(0, 1, (60, 3)).astype(np.float32)
+        *_, indices, number = model.predict({"boxes": boxes[None], "scores": scores[None]}).values()
+        expected = plain(boxes, scores, 0.3, 0.4, 20, by_class)
+        assert indices[0, : number.item()].tolist() == expected
+        lengths.add(len(expected))
+    assert len(lengths) > 1  # neither always cut off nor always alike

@@ -48,7 +48,8 @@ FORMS = frozenset(
 )  # fmt: skip
 _SPECIAL = frozenset({"Declared", "Blocks", "Generators"})
 # Attributes that say something about an operation; those of a custom one name its class.
-_ABOUT = frozenset({"name", "class_name", "input_order", "parameters", "weights", "description"})
+_ABOUT = frozenset({"name"})
+_ABOUT_CUSTOM = _ABOUT | {"class_name", "input_order", "parameters", "weights", "description"}
 _CUSTOM = "custom_layer"
 _F = TypeVar("_F", bound=Callable[..., Any])
 _ORDER = list(OPSETS.values())
@@ -77,7 +78,8 @@ class Operator:
 
     def check(self, operation: Operation, opset: str) -> None:
         """Refuse an operation with inputs that this operator lacks or that it misses."""
-        given = set(operation.inputs) | (set(operation.attributes) - _ABOUT)
+        about = _ABOUT_CUSTOM if operation.type == _CUSTOM else _ABOUT
+        given = set(operation.inputs) | (set(operation.attributes) - about)
         known = {parameter.name for parameter in self.parameters}
         if extra := sorted(given - known):
             raise UnsupportedError(

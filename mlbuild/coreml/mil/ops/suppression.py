@@ -12,14 +12,12 @@ import torch
 from ..operator import Tensor, operator
 
 
-def _overlaps(boxes: Tensor) -> Tensor:
-    """Intersection over union of [B, 4] (x, y, width, height; x, y is the middle): [B, B]."""
-    middle, extent = boxes[:, :2], boxes[:, 2:]
-    low, high = middle - extent / 2, middle + extent / 2
-    shared = torch.minimum(high[:, None], high[None]) - torch.maximum(low[:, None], low[None])
-    inside = shared.clamp(min=0).prod(-1)
-    area = extent.prod(-1)
-    union = area[:, None] + area[None] - inside
+def _overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """Intersection over union of one box [4] (x, y, width, height) with others [B, 4]: [B]."""
+    low = torch.maximum(box[:2] - box[2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
+    high = torch.minimum(box[:2] + box[2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
+    inside = (high - low).clamp(min=0).prod(-1)
+    union = box[2:].prod() + boxes[:, 2:].prod(-1) - inside
     return torch.where(union > 0, inside / union, 0.0)
 
 
@@ -28,17 +26,18 @@ def _selected(
 ) -> list[int]:
     """Indices of the boxes that stay, the best one first; scores are [B, K]."""
     best, classes = scores.max(-1)
-    order = torch.argsort(best, descending=True, stable=True).tolist()
-    crowded = _overlaps(boxes) > limit
-    if by_class:
-        crowded &= classes[:, None] == classes[None]
+    order = torch.argsort(best, descending=True, stable=True)
+    left = order if lowest is None else order[best[order] >= lowest]
     chosen: list[int] = []
-    for index in order:
-        if len(chosen) == count or (lowest is not None and not best[index] >= lowest):
-            break
-        if not chosen or not bool(crowded[index, chosen].any()):
-            chosen.append(index)
-    return chosen or order[: min(count, 1)]
+    while left.numel() and len(chosen) < count:
+        index = left[0]
+        chosen.append(int(index))
+        left = left[1:]
+        crowded = _overlaps(boxes[index], boxes[left]) > limit
+        if by_class:
+            crowded &= classes[left] == classes[index]
+        left = left[~crowded]
+    return chosen or order[: min(count, 1)].tolist()
 
 
 def _suppress(

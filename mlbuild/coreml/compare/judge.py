@@ -10,31 +10,61 @@ import torch
 from ..body import OperatorUse
 from .comparison import Guilty
 from .matching import difference
+from .narrowing import exchanged_channels, misfit
 from .stepping import Step
 from .walk import Parting, Walk
 
+_REAL = 0.1  # of the worst damage
 _FEW = 24  # how many operators' damage is followed to the outputs
 
 
-def accuse(walk: Walk, partings: Sequence[Parting]) -> list[Guilty]:
-    """One accusation for each parting, the most damaging first."""
-    found = [_accusation(walk, parting) for parting in partings[:_FEW]]
-    return sorted(found, key=lambda g: (g.confidence < 0.5, -g.damage))
+def accuse(walk: Walk, partings: Sequence[Parting], pictures: Sequence[str] = ()) -> list[Guilty]:
+    """One accusation for each parting, in order.
+
+    Args:
+        walk: That found the partings.
+        partings: Where candidate and reference part.
+        pictures: Names of the inputs that are pictures.
+    """
+    return [_accusation(walk, parting, pictures) for parting in partings[:_FEW]]
 
 
-def damage(walk: Walk, step: Step | None, value: str) -> float:
-    """What one wrong value alone does to the outputs: the worst relative difference."""
-    if value not in walk.made:
+def ranked(suspects: Sequence[Guilty]) -> list[Guilty]:
+    """The one to look at first, then the rest by damage.
+
+    It is the first that does real damage: what follows it may follow from it.
+    """
+    worst = max((suspect.damage for suspect in suspects), default=0.0)
+    enough = worst * _REAL if worst < float("inf") else 1.0
+    leader = next((s for s in suspects if s.damage >= enough), None)
+    rest = [s for s in suspects if s is not leader]
+    return ([leader] if leader else []) + sorted(rest, key=lambda s: -s.damage)
+
+
+def damage(walk: Walk, step: Step | None, value: str, made: list[Any] | None = None) -> float:
+    """What one wrong value alone does to the outputs: the worst relative difference.
+
+    Args:
+        walk: With the right values.
+        step: What makes the value.
+        value: Its name.
+        made: What it is; by default what the step made of right inputs.
+    """
+    wrong = made if made is not None else walk.made.get(value)
+    if wrong is None:
         return 0.0
-    values = {**walk.clean, value: walk.made[value]}
+    values = {**walk.clean, value: wrong}
     changed = {value}
     for behind in walk.behind(value):
         if not changed & set(behind.inputs):
             continue
         inputs = [{n: values[n][i] for n in behind.inputs} for i in range(len(walk.samples))]
-        made = [behind.run(given, walk.known(behind)) for given in inputs]
+        try:
+            results = [behind.run(given, walk.known(behind)) for given in inputs]
+        except RuntimeError:  # of another shape than what follows can take
+            return float("inf")
         for name in behind.outputs:
-            values[name] = [m[name] for m in made]
+            values[name] = [result[name] for result in results]
             changed.add(name)
     return max(
         (
@@ -46,12 +76,17 @@ def damage(walk: Walk, step: Step | None, value: str) -> float:
     )
 
 
-def _accusation(walk: Walk, parting: Parting) -> Guilty:
+def _accusation(walk: Walk, parting: Parting, pictures: Sequence[str]) -> Guilty:
     step = parting.step
-    assert step is not None
     reference = walk.index.first.values[parting.match.place]
-    chosen = _breaks_numbers(walk, parting) or step
+    picture = exchanged_channels(walk, parting, pictures)
+    if picture is not None:
+        return _picture(walk, parting, picture)
+    narrowed = _breaks_numbers(walk, parting) or misfit(walk, parting)
+    chosen = narrowed or step
     others = tuple(s.use for s in parting.doubtful if s is not chosen and _computes(s))
+    if narrowed is not None:
+        others = ()
     confidence = (0.95 if parting.proven else 0.6) / (1 + 0.5 * min(len(others), 4))
     return Guilty(
         operator=chosen.use,
@@ -63,6 +98,21 @@ def _accusation(walk: Walk, parting: Parting) -> Guilty:
         local=parting.error,
         damage=damage(walk, step, parting.value),
         doubtful=others,
+    )
+
+
+def _picture(walk: Walk, parting: Parting, name: str) -> Guilty:
+    reference = walk.index.first.values[parting.match.place]
+    return Guilty(
+        operator=outside("input", name, "image"),
+        confidence=0.95,
+        why=f"with red and blue exchanged, {parting.value} is what {reference} gives: "
+        "the picture's channels stand in the other order",
+        cause="input",
+        reference=str(reference),
+        scope=reference.scope,
+        local=parting.error,
+        damage=damage(walk, parting.step, parting.value),
     )
 
 
@@ -84,15 +134,16 @@ def _computes(step: Step) -> bool:
 
 
 def _why(walk: Walk, parting: Parting, chosen: Step, reference: str) -> str:
-    if chosen is not parting.step:
+    if not _all_finite(walk, chosen.outputs):
         return f"it makes values that are not finite of finite ones, where {reference} is finite"
-    how = "alone " if parting.proven else ""
+    if chosen is not parting.step:
+        return f"with another constant in it alone, {parting.value} would be {reference}"
     rest = (
         "with the reference's value in its place what follows is right again"
         if parting.proven
         else "it leads to the output that differs"
     )
-    return f"on right inputs it {how}differs from {reference} by {_share(parting.error)}; {rest}"
+    return f"on right inputs it differs from {reference} by {_share(parting.error)}; {rest}"
 
 
 def _share(error: float) -> str:
@@ -102,6 +153,3 @@ def _share(error: float) -> str:
 def outside(kind: str, name: str, type_: str) -> OperatorUse:
     """What stands in the model's description, told like an operator."""
     return OperatorUse(kind, "", "description", 0, {}, ((name, type_),))
-
-
-__all__: list[Any] = ["accuse", "damage", "outside"]

@@ -29,7 +29,7 @@ class Parting:
     """A value that had to be replaced by the reference's for the rest to be right.
 
     Attributes:
-        step: What made it; None for an input of the model.
+        step: What made it.
         value: Its name.
         match: The reference's value.
         error: Relative difference of what the step made of clean inputs.
@@ -37,7 +37,7 @@ class Parting:
         proven: Whether the rest was seen to be right again.
     """
 
-    step: Step | None
+    step: Step
     value: str
     match: Match
     error: float
@@ -117,6 +117,24 @@ class Walk:
         if key not in self._known:
             self._known[key] = unrounded(step, self.originals)
         return self._known[key]
+
+    def inputs_of(self, step: Step) -> list[dict[str, Any]]:
+        """The clean inputs of a step on each sample."""
+        return self._inputs(step, self.clean)
+
+    def made_from(self, name: str) -> set[str]:
+        """A value with everything that it is made from."""
+        return self._behind([name])
+
+    def again(self, values: dict[str, list[Any]], changed: str, wanted: str) -> list[Any] | None:
+        """One value anew, after another one was changed in ``values``."""
+        for step in self.behind(changed):
+            made = [step.run(given, self.known(step)) for given in self._inputs(step, values)]
+            for name in step.outputs:
+                values[name] = [m[name] for m in made]
+            if wanted in step.outputs:
+                return values[wanted]
+        return None
 
     def outputs(self) -> dict[str, int]:
         """The candidate's output values and the positions of the reference's."""

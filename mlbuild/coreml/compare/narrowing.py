@@ -1,0 +1,89 @@
+"""Which of several doubtful operators it is: the one whose repair alone would explain everything.
+
+Between the last value that matches and the first that can be put right there may stand several
+operators that have no counterpart in the reference: the scale and the bias of a picture, the
+pieces of a norm. Where they form a chain of sums and products with constants, each is tried: with
+the others as they are, could *some* constant have given what is needed?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .matching import Tensors, difference
+from .stepping import Step
+from .walk import Parting, Walk
+
+_FITS = 2e-3  # constants may be float16
+_AFFINE = ("mul", "add", "sub", "real_div")
+
+
+def exchanged_channels(walk: Walk, parting: Parting, pictures: Sequence[str]) -> str | None:
+    """The picture input whose channels stand in the other order, if that explains the parting."""
+    reached = walk.made_from(parting.value)
+    for name in pictures:
+        planes: list[Any] = walk.clean[name]
+        if name not in reached or planes[0].shape[1] != 3:
+            continue
+        values = {**walk.clean, name: [p.flip(1) for p in planes]}
+        try:
+            turned = walk.again(values, name, parting.value)
+        except RuntimeError:
+            continue
+        if turned is not None and difference(turned, parting.match.values) <= _FITS:
+            return name
+    return None
+
+
+def misfit(walk: Walk, parting: Parting) -> Step | None:
+    """The one step of a chain of sums and products whose constant alone can be at fault."""
+    chain = list(parting.doubtful)
+    if len(chain) < 2 or not _is_chain(chain):
+        return None
+    fitting = [step for number, step in enumerate(chain) if _could_be(walk, chain, number, parting)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_chain(chain: Sequence[Step]) -> bool:
+    for number, step in enumerate(chain):
+        if step.use.type not in _AFFINE or len(step.inputs) != 1 or len(step.weights) != 1:
+            return False
+        if number and step.inputs[0] not in chain[number - 1].outputs:
+            return False
+    return True
+
+
+def _could_be(walk: Walk, chain: Sequence[Step], number: int, parting: Parting) -> bool:
+    wanted: Tensors = [value.float() for value in parting.match.values]
+    for later in reversed(chain[number + 1 :]):
+        wanted = [_undone(later, value) for value in wanted]
+    given = walk.clean[chain[number].inputs[0]]
+    product = chain[number].use.type in ("mul", "real_div")
+    axes = [axis for axis in range(wanted[0].dim()) if axis != 1]
+    if product:
+        above = sum((g * w).sum(axes, keepdim=True) for g, w in zip(given, wanted, strict=True))
+        below = sum((g * g).sum(axes, keepdim=True) for g in given)
+        constant = above / torch.as_tensor(below).clamp(min=1e-12)
+        fitted = [g * constant for g in given]
+    else:
+        constant = sum(
+            (w - g).mean(axes, keepdim=True) for g, w in zip(given, wanted, strict=True)
+        ) / len(wanted)
+        fitted = [g + constant for g in given]
+    return difference(fitted, wanted) <= _FITS
+
+
+def _undone(step: Step, made: torch.Tensor) -> torch.Tensor:
+    """The input from which a step would have made a value."""
+    constant = step.weight(step.weights[0])
+    if step.use.type == "add":
+        return made - constant
+    if step.use.type == "mul":
+        return made / constant
+    computed_first = step.inputs[0] in step.use.inputs["x"]
+    if step.use.type == "sub":
+        return made + constant if computed_first else constant - made
+    return made * constant if computed_first else constant / made

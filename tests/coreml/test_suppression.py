@@ -93,14 +93,14 @@ def plain(boxes, scores, limit, lowest, count, by_class):
     return chosen
 
 
-@pytest.mark.parametrize("by_class", [True, False])
-def test_suppression_of_random_boxes_is_the_plain_definitions(save_program, by_class):
+@pytest.mark.parametrize("by_class, count", [(True, 40), (False, 30)])
+def test_suppression_of_random_boxes_is_the_plain_definitions(save_program, by_class, count):
     from mlbuild.coreml import load
 
     inputs = {"boxes": np.zeros((1, 60, 4), np.float32), "scores": np.zeros((1, 60, 3), np.float32)}
     path = save_program(
         lambda mb, boxes, scores: mb.non_maximum_suppression(
-            boxes=boxes, scores=scores, iou_threshold=0.3, score_threshold=0.4, max_boxes=22,
+            boxes=boxes, scores=scores, iou_threshold=0.3, score_threshold=0.4, max_boxes=count,
             per_class_suppression=by_class,
         ),
         inputs,
@@ -112,7 +112,7 @@ def test_suppression_of_random_boxes_is_the_plain_definitions(save_program, by_c
         boxes = random.uniform(1, [20, 20, 16, 16], (60, 4)).astype(np.float32)
         scores = random.uniform(0, 1, (60, 3)).astype(np.float32)
         *_, indices, number = model.predict({"boxes": boxes[None], "scores": scores[None]}).values()
-        expected = plain(boxes, scores, 0.3, 0.4, 22, by_class)
+        expected = plain(boxes, scores, 0.3, 0.4, count, by_class)
         assert indices[0, : number.item()].tolist() == expected
         lengths.add(len(expected))
     assert len(lengths) > 1  # neither always cut off nor always alike

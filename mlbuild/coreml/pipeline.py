@@ -306,7 +306,9 @@ def _at(where: str) -> Iterator[None]:
     try:
         yield
     except CoreMLError as error:
-        place = f"{where}, {error.place}" if error.place else where
+        kind = where.rpartition(", ")[2]
+        inside = (error.place or "").removeprefix(kind)  # it stands in `where` already
+        place = f"{where}{inside if inside[:1] in ('', ' ', ',') else f', {error.place}'}"
         raise type(error)(
             error.message, place=place, got=error.got, allowed=error.allowed, hint=error.hint
         ) from error

@@ -88,9 +88,8 @@ class NetworkBody:
         """Inputs in neutral form as the blobs that the first layers see."""
         blobs = {}
         for name, feature in self._inputs.items():
-            if name not in values:
-                raise InputError(f"an input is missing: {name}")
-            blob = self._mapping.to_blob(feature, values[name])
+            value = values[name] if name in values else _absent(feature)
+            blob = self._mapping.to_blob(feature, value)
             blobs[name] = self._prepare[name](blob) if name in self._prepare else blob
         return blobs
 
@@ -154,6 +153,15 @@ def open_body(spec: Any, folder: Path, options: Options) -> NetworkBody:
     inputs = [f.name for f in description.inputs]
     network = open_network(message, inputs, dict.fromkeys(wanted), seed=options.seed)
     return NetworkBody(message, description, network, classifies)
+
+
+def _absent(feature: Feature) -> torch.Tensor:
+    """Zeros, which is what a recurrent layer begins with."""
+    if not feature.optional:
+        raise InputError(f"an input is missing: {feature.name}", allowed=(str(feature),))
+    if feature.image is not None:
+        return torch.zeros(1, feature.image.channels, feature.image.height, feature.image.width)
+    return torch.zeros(feature.array.shape if feature.array is not None else (1,))
 
 
 def _last_output(message: Any) -> str:

@@ -97,6 +97,8 @@ def _five(feature: Feature, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) == 5:
         return shape
     vector = feature.array is not None and len(feature.array.shape) == 1
+    if vector and len(shape) == 4 and shape[2:] == (1, 1):
+        return (1, *shape)
     inner = 1 if vector else 3
     if inner <= len(shape) <= inner + 2:
         lead = (1,) * (inner + 2 - len(shape))

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..limits import demand
+
 Pairs = list[tuple[int, int]]
 
 
@@ -46,4 +48,8 @@ def add_border(x: torch.Tensor, pairs: Pairs, value: float = 0.0) -> torch.Tenso
     """Pad the last dimensions; negative amounts cut."""
     if not any(n for both in pairs for n in both):
         return x
+    size = x.element_size() * x.shape[: x.dim() - len(pairs)].numel()
+    for (before, after), n in zip(pairs, x.shape[x.dim() - len(pairs) :], strict=True):
+        size *= max(before + int(n) + after, 0)
+    demand(size)
     return functional.pad(x, [n for both in reversed(pairs) for n in both], value=value)

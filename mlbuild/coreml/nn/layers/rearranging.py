@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ...limits import demand
 from ..layer import Given, Run, layer
 
 _SEQUENCE, _CHANNEL = -5, -3
@@ -82,7 +83,12 @@ def split(given: Given) -> Run:
 def sequence_repeat(given: Given) -> Run:
     """The whole sequence several times."""
     times = int(given.params.nRepetitions) or 1
-    return lambda x: torch.cat([x] * times, _SEQUENCE)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        demand(x.nbytes * times)
+        return x.repeat(times, *[1] * (_five(x).dim() - 1))
+
+    return run
 
 
 @layer("slice")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ...limits import demand
 from ...mil.sampled import read_at
 from ...mil.sampling import grid, linear
 from ..layer import Given, Run, layer
@@ -31,7 +32,12 @@ def upsample(given: Given) -> Run:
         mode = _LINEAR[params.linearUpsampleMode]
         return lambda x: _resize(x, [int(n * f) for n, f in _zip(x, factors)], mode)
     rows, columns = (int(f) for f in factors)
-    return lambda x: x.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
+
+    def repeat(x: torch.Tensor) -> torch.Tensor:
+        demand(x.nbytes * rows * columns)
+        return x.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
+
+    return repeat
 
 
 @layer("resizeBilinear")
@@ -66,6 +72,7 @@ def _zip(x: torch.Tensor, factors: Any) -> Any:
 
 
 def _resize(x: torch.Tensor, size: list[int], mode: str) -> torch.Tensor:
+    demand(x.element_size() * x.shape[:-2].numel() * size[0] * size[1])
     for axis, count in zip((-2, -1), size, strict=True):
         x = linear(x, axis, grid(int(x.shape[axis]), count, mode))
     return x
@@ -73,6 +80,7 @@ def _resize(x: torch.Tensor, size: list[int], mode: str) -> torch.Tensor:
 
 def _cut(images: torch.Tensor, box: list[float], params: Any) -> torch.Tensor:
     height, width = pair(params.targetSize, 1)
+    demand(images.element_size() * images.shape[:-2].numel() * height * width)
     top, left, bottom, right = (edge * params.spatialScale for edge in _corners(box, params))
     if params.normalizedCoordinates:
         rows, columns = int(images.shape[-2]) - 1, int(images.shape[-1]) - 1

@@ -283,23 +283,25 @@ def test_a_malformed_layer_is_told_when_the_model_is_opened(
     assert str(failure.value) == message
 
 
-def test_a_split_that_comes_out_uneven_is_told(run_network):
+def test_a_split_that_does_not_add_up_is_told(run_network):
     from mlbuild.coreml import ExecutionError, ModelFileError
 
-    def build(change):
+    def build(change, **how):
         def layers(b):
-            b.add_split_nd("f", "x", ["a", "b"], axis=0, num_splits=2)
+            b.add_split_nd("f", "x", ["a", "b"], axis=0, **how)
             change(b.nn_spec.layers[0])
 
         return layers
 
     with pytest.raises(ExecutionError) as failure:
-        run_network(build(lambda layer: None), {"x": counting(3, 2)}, ("a", "b"))
+        run_network(
+            build(lambda layer: None, split_sizes=[1, 1]), {"x": counting(3, 2)}, ("a", "b")
+        )
     assert str(failure.value) == (
-        "layer 0 'f', splitND: a dimension of 3 cannot be split so\n  got: 2 equal parts"
+        "layer 0 'f', splitND: a dimension of 3 cannot be split so\n  got: [1, 1]"
     )
     with pytest.raises(ModelFileError) as failure:
-        run_network(build(drop_sizes), {"x": counting(3, 2)}, ("a", "b"))
+        run_network(build(drop_sizes, num_splits=2), {"x": counting(3, 2)}, ("a", "b"))
     assert str(failure.value) == (
         "layer 0 'f', splitND: as many parts as outputs were expected\n  got: 3 parts, 2 outputs"
     )

@@ -216,15 +216,18 @@ def test_blobs_are_joined_one_behind_the_other_or_in_turn(run_network):
     np.testing.assert_array_equal(z, [[1, 2], [7, 8], [3, 4], [9, 10], [5, 6], [11, 12]])
 
 
-def test_a_blob_is_split_equally_or_by_sizes(run_network):
+def test_a_blob_is_split_as_equally_as_can_be_or_by_sizes(run_network):
     x = counting(6, 2)
 
     def build(n):
         n.add_split_nd("e", "x", ["a", "b", "c"], axis=0, num_splits=3)
+        n.add_split_nd("u", "x", ["f", "g", "h", "i"], axis=0, num_splits=4)
         n.add_split_nd("s", "x", ["d", "e"], axis=-2, split_sizes=[5, 1])
 
-    a, b, c, d, e = run_network(build, {"x": x}, ("a", "b", "c", "d", "e"))
+    a, b, c, d, e, *uneven = run_network(build, {"x": x}, tuple("abcdefghi"))
     for part, oracle in zip((a, b, c), np.split(x, 3), strict=True):
+        np.testing.assert_array_equal(part, oracle)
+    for part, oracle in zip(uneven, np.array_split(x, 4), strict=True):
         np.testing.assert_array_equal(part, oracle)
     np.testing.assert_array_equal(d, x[:5])
     np.testing.assert_array_equal(e, x[5:])

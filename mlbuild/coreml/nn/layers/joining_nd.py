@@ -79,7 +79,11 @@ def tile(given: Given) -> Run:
 
 @layer("splitND")
 def split_nd(given: Given) -> Run:
-    """A blob in parts along an axis: equal ones, or of the given sizes."""
+    """A blob in parts along an axis: of the given sizes, or as equal as they can be.
+
+    Where the dimension is no multiple of their number, the first parts are larger by one: the
+    specification speaks of uneven parts, and numpy.array_split divides so.
+    """
     arity(given, 1, outputs=-2)
     params = given.params
     count, outputs = len(params.splitSizes) or params.numSplits, len(given.message.output)
@@ -93,12 +97,12 @@ def split_nd(given: Given) -> Run:
     def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         axis = axis_of(given, params.axis, x.dim())
         size = int(x.shape[axis])
-        sizes = list(params.splitSizes) or [size // count] * count
+        sizes = list(params.splitSizes) or [(size + n) // count for n in reversed(range(count))]
         if sum(sizes) != size:
             raise ExecutionError(
                 f"a dimension of {size} cannot be split so",
                 place=given.place,
-                got=str(sizes) if params.splitSizes else f"{count} equal parts",
+                got=str(sizes),
             )
         return tuple(torch.split(x, sizes, axis))
 

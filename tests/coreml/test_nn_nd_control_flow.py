@@ -307,3 +307,64 @@ def test_a_condition_that_nobody_makes_is_told(run_network):
     assert str(failure.value) == (
         "layer 2 'loop', loop: no layer of the conditionNetwork makes the condition 'nowhere'"
     )
+
+
+def backwards(b):
+    """Two layers that each wait for the other."""
+    b.add_sin("first", "late", "early")
+    b.add_cos("second", "early", "late")
+
+
+def unknown_inside(b):
+    number(b, "count", 0)
+    outer = inside(b.add_loop("outer", max_iterations=2).loop.bodyNetwork)
+    branch = outer.add_branch("branch", "count").branch
+    inside(branch.ifBranch).add_sin("sine", "nowhere", "z")
+
+
+UNKNOWN = [
+    (backwards, "layer 0 'first', sin: no earlier layer or input makes the blob 'late'"),
+    (
+        unknown_inside,
+        "layer 1 'outer', loop: layer 'sine', sin: no layer or input makes the blob 'nowhere'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("add", "message"), UNKNOWN)
+def test_a_blob_that_nobody_makes_in_time_is_told_when_the_model_is_opened(
+    run_network, add, message
+):
+    from mlbuild.coreml import ModelFileError
+
+    def build(b):
+        add(b)
+        b.add_copy("out", "x", "y")
+
+    with pytest.raises(ModelFileError) as failure:
+        run_network(build, {"x": [1.0]})
+    assert str(failure.value) == message
+
+
+def test_a_blob_that_only_the_other_branch_makes_is_told_when_it_is_missing(run_network):
+    from mlbuild.coreml import ExecutionError
+
+    def build(b):
+        branch = b.add_branch("branch", "x").branch
+        number(inside(branch.ifBranch), "only here", 1)
+        number(inside(branch.elseBranch), "only there", 2)
+        b.add_copy("out", "only here", "y")
+
+    assert run_network(build, {"x": [1.0]}) == [1]
+    with pytest.raises(ExecutionError) as failure:
+        run_network(build, {"x": [0.0]})
+    assert str(failure.value) == ("layer 1 'out', copy: no layer has made the blob 'only here' yet")
+
+
+def test_branches_nested_as_deep_as_a_file_allows_run(run_network):
+    def build(b):
+        for depth in range(20):  # protobuf reads a hundred messages within each other
+            b = inside(b.add_branch(f"branch {depth}", "x").branch.ifBranch)
+        b.add_copy("out", "x", "y")
+
+    assert run_network(build, {"x": [1.0]}) == [1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .inspect import summarize
     from .mil.operator import register_operator
     from .model import Model, load, top_labels
+    from .nn.custom import register_layer
 
 __all__ = [
     "CoreMLError",
@@ -37,6 +38,7 @@ __all__ = [
     "enable_predict",
     "load",
     "register_custom_model",
+    "register_layer",
     "register_operator",
     "summarize",
     "top_labels",
@@ -49,6 +51,7 @@ _HOMES = {
     "errors": ("CoreMLError", "ExecutionError", "InputError", "ModelFileError", "UnsupportedError"),
     "inspect": ("summarize",),
     "mil.operator": ("register_operator",),
+    "nn.custom": ("register_layer",),
     "model": ("Model", "load", "load_spec", "top_labels"),
 }
 

@@ -174,7 +174,7 @@ def open_network(
         loss(outputs["logits"]).backward()
         with torch.no_grad():
             for weight in network.trainable.values():
-                weight.tensor -= rate * weight.tensor.grad
+                weight.tensor.sub_(rate * weight.tensor.grad)
         for weight in network.trainable.values():
             write_weight(weight.message, weight.tensor)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ...errors import UnsupportedError
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -34,6 +35,7 @@ _PLAIN: dict[str, Callable[[Any], Function]] = {
 @layer("activation")
 def activation(given: Given) -> Run:
     """One of ``ActivationParams``."""
+    arity(given, 1)
     kind = given.params.WhichOneof("NonlinearityType")
     if kind == "PReLU":
         return _prelu(given)

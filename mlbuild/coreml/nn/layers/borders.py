@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import add_border, borders, pair
 
@@ -18,6 +19,7 @@ _MODES = {"reflection": "reflect", "replication": "replicate"}
 @layer("padding")
 def padding(given: Given) -> Run:
     """Pad the last two dimensions with a constant, mirrored at the edge, or with the edge."""
+    arity(given, 1)
     pairs = borders(given.params.paddingAmounts)
     kind = given.params.WhichOneof("PaddingType")
     if kind not in _MODES:
@@ -35,6 +37,7 @@ def padding(given: Given) -> Run:
 @layer("crop")
 def crop(given: Given) -> Run:
     """Cut height and width by amounts, or at an offset to the size of a second blob."""
+    arity(given, 1, 2)
     if len(given.message.input) < 2:
         amounts = [(-before, -after) for before, after in borders(given.params.cropAmounts)]
         return lambda x: add_border(x, amounts)

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 
 @layer("loadConstant")
 def load_constant(given: Given) -> Run:
     """A constant [1, 1, C, H, W]."""
+    arity(given, 0)
     data = given.weight("data", _shape(given.params.shape))
     return lambda: data.reshape(1, 1, *data.shape)
 
@@ -23,6 +25,7 @@ def load_constant(given: Given) -> Run:
 @layer("scale")
 def scale(given: Given) -> Run:
     """Multiply by a constant, then add one where there is one."""
+    arity(given, 1)
     params = given.params
     factor = given.weight("scale", _shape(params.shapeScale))
     bias_shape = _shape(params.shapeBias)
@@ -38,6 +41,7 @@ def scale(given: Given) -> Run:
 @layer("bias")
 def bias(given: Given) -> Run:
     """Add a constant."""
+    arity(given, 1)
     values = given.weight("bias", _shape(given.params.shape))
     return lambda x: x + _beside(values)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import Pairs, add_border, borders, halves, pair, same_padding
 
@@ -21,6 +22,7 @@ def convolution(given: Given) -> Run:
     A second input, [C_out, C_in / groups, H, W] in its last dimensions, takes the place of the
     stored weights.
     """
+    arity(given, 1, 2)
     params = given.params
     outputs, kernels = int(params.outputChannels), int(params.kernelChannels)
     groups = int(params.nGroups) or 1

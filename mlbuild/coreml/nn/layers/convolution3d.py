@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import Pairs, add_border, halves, same_padding
 
@@ -20,6 +21,7 @@ _VALID, _SAME = 1, 2
 @layer("convolution3d")
 def convolution3d(given: Given) -> Run:
     """Convolve [batch, channels, depth, height, width]."""
+    arity(given, 1)
     params = given.params
     outputs, inputs, groups = params.outputChannels, params.inputChannels, params.nGroups or 1
     size = triple(params, "kernel")

@@ -11,6 +11,7 @@ from functools import reduce
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 Pairwise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -23,6 +24,7 @@ def _over_all(function: Pairwise) -> Run:
 @layer("add")
 def add(given: Given) -> Run:
     """The sum of all inputs; of the only one and a constant."""
+    arity(given, 1, -1)
     alpha = given.params.alpha
     return (lambda x: x + alpha) if len(given.message.input) == 1 else _over_all(torch.add)
 
@@ -30,6 +32,7 @@ def add(given: Given) -> Run:
 @layer("multiply")
 def multiply(given: Given) -> Run:
     """The product of all inputs; of the only one and a constant."""
+    arity(given, 1, -1)
     alpha = given.params.alpha
     return (lambda x: x * alpha) if len(given.message.input) == 1 else _over_all(torch.mul)
 
@@ -37,24 +40,28 @@ def multiply(given: Given) -> Run:
 @layer("average")
 def average(given: Given) -> Run:
     """The mean of all inputs."""
+    arity(given, 1, -1)
     return lambda *blobs: reduce(torch.add, blobs) / len(blobs)
 
 
 @layer("max")
 def maximum(given: Given) -> Run:
     """The largest of all inputs."""
+    arity(given, 1, -1)
     return _over_all(torch.maximum)
 
 
 @layer("min")
 def minimum(given: Given) -> Run:
     """The smallest of all inputs."""
+    arity(given, 1, -1)
     return _over_all(torch.minimum)
 
 
 @layer("dot")
 def dot(given: Given) -> Run:
     """The dot product along the channels, axis -3; of normalized vectors the cosine."""
+    arity(given, 2)
 
     def run(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         product = (a * b).sum(-3, keepdim=True)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 
 @layer("embedding")
 def embedding(given: Given) -> Run:
     """Columns of weights [C_out, inputDim], chosen by a blob [..., 1, 1, 1]."""
+    arity(given, 1)
     params = given.params
     outputs, inputs = int(params.outputChannels), int(params.inputDim)
     weights = given.weight("weights", (outputs, inputs))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..recurrent import State, activations, clip, first_state, results, scan, vectors
 
@@ -20,6 +21,7 @@ def gru(given: Given) -> Run:
 
     A second input is the first state, a second output the last.
     """
+    arity(given, 1, 2, outputs=-1)
     params = given.params
     inputs, size = int(params.inputVectorSize), int(params.outputVectorSize)
     weights = [given.weight(f"{g}WeightMatrix", (size, inputs)) for g in _GATES]

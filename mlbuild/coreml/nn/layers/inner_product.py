@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..dynamic_quantization import as_int8
 from ..layer import Given, Run, layer
 
@@ -15,6 +16,7 @@ from ..layer import Given, Run, layer
 @layer("innerProduct")
 def inner_product(given: Given) -> Run:
     """Weights [C_out, C_in] times the last dimension, or times the last three of rank 4 and 5."""
+    arity(given, 1)
     params = given.params
     inputs, outputs = int(params.inputChannels), int(params.outputChannels)
     weights = given.weight("weights", (outputs, inputs))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..recurrent import State, activations, clip, first_state, results, scan, vectors
 
@@ -28,6 +29,7 @@ Cell = Callable[
 @layer("uniDirectionalLSTM")
 def lstm(given: Given) -> Run:
     """Inputs x, y_0, c_0; outputs y, the last y, the last c. States may be left out."""
+    arity(given, 1, 3, outputs=-1)
     params = given.params
     cell = _cell(given, "weightParams", params.activations)
 
@@ -47,6 +49,7 @@ def bidirectional_lstm(given: Given) -> Run:
 
     Inputs x, then y_0 and c_0 of the one and of the other direction; outputs likewise.
     """
+    arity(given, 1, 5, outputs=-1)
     params = given.params
     forward = _cell(given, "weightParams.0", params.activationsForwardLSTM)
     backward = _cell(given, "weightParams.1", params.activationsBackwardLSTM)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 _CHW, _HW = (-3, -2, -1), (-2, -1)
@@ -21,6 +22,7 @@ def batchnorm(given: Given) -> Run:
     Computed moments are those of each channel of each picture, or those of a channel over all
     pictures; the variance is divided by the number of elements.
     """
+    arity(given, 1)
     params = given.params
     shape = (int(params.channels),)
     epsilon = params.epsilon or 1e-5
@@ -48,6 +50,7 @@ def _computed(gamma: torch.Tensor, beta: torch.Tensor, epsilon: float, instance:
 @layer("mvn")
 def mean_variance(given: Given) -> Run:
     """Subtract the mean, and divide by the deviation where that is asked for."""
+    arity(given, 1)
     over = _CHW if given.params.acrossChannels else _HW
     epsilon = given.params.epsilon or 1e-6
     if given.params.normalizeVariance:
@@ -58,6 +61,7 @@ def mean_variance(given: Given) -> Run:
 @layer("l2normalize")
 def l2_normalize(given: Given) -> Run:
     """Divide by the length of each [C, H, W]."""
+    arity(given, 1)
     epsilon = given.params.epsilon or 1e-6
     return lambda x: x / torch.sqrt(x.square().sum(_CHW, keepdim=True) + epsilon)
 
@@ -65,6 +69,7 @@ def l2_normalize(given: Given) -> Run:
 @layer("lrn")
 def local_response(given: Given) -> Run:
     """Divide by a power of the mean square of neighbouring channels, axis -3."""
+    arity(given, 1)
     params = given.params
     size, k = int(params.localSize), params.k or 1.0
 
@@ -79,6 +84,7 @@ def local_response(given: Given) -> Run:
 @layer("softmax")
 def softmax(given: Given) -> Run:
     """Along the channels, axis -3."""
+    arity(given, 1)
     return lambda x: torch.softmax(x, -3)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import Pairs, add_border, borders, pair, same_padding
 
@@ -20,6 +21,7 @@ _MAX, _AVERAGE, _L2 = 0, 1, 2
 @layer("pooling")
 def pooling(given: Given) -> Run:
     """Pool the last two dimensions; all before them are a batch."""
+    arity(given, 1)
     params = given.params
 
     def run(x: torch.Tensor) -> torch.Tensor:

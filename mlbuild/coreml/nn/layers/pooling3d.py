@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import add_border, same_padding
 from .convolution3d import custom_padding, triple
@@ -20,6 +21,7 @@ _VALID, _SAME = 1, 2
 @layer("pooling3d")
 def pooling3d(given: Given) -> Run:
     """Pool [batch, channels, depth, height, width]."""
+    arity(given, 1)
     params = given.params
     kernel, strides = triple(params, "kernel"), triple(params, "stride")
 
@@ -43,6 +45,7 @@ def pooling3d(given: Given) -> Run:
 @layer("globalPooling3d")
 def global_pooling3d(given: Given) -> Run:
     """Pool depth, height and width to one value each."""
+    arity(given, 1)
     if given.params.type == _MAX:
         return lambda x: x.amax((-3, -2, -1), keepdim=True)
     return lambda x: x.mean((-3, -2, -1), keepdim=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from ...limits import demand
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 _SEQUENCE, _CHANNEL = -5, -3
@@ -22,6 +23,7 @@ _SLICE_AXES = (-3, -2, -1)
 @layer("reshape")
 def reshape(given: Given) -> Run:
     """[S, B, C, H, W] to another [C, H, W], or to another [S, C, H, W] within each batch."""
+    arity(given, 1)
     target = [int(n) for n in given.params.targetShape]
     last = given.params.mode == _CHANNEL_LAST
     if len(target) not in (3, 4):
@@ -44,6 +46,7 @@ def reshape(given: Given) -> Run:
 @layer("flatten")
 def flatten(given: Given) -> Run:
     """[..., C, H, W] to [..., C H W, 1, 1]."""
+    arity(given, 1)
     last = given.params.mode == _CHANNEL_LAST
     return lambda x: (x.movedim(-3, -1) if last else x).flatten(-3)[..., None, None]
 
@@ -51,6 +54,7 @@ def flatten(given: Given) -> Run:
 @layer("permute")
 def permute(given: Given) -> Run:
     """Permute S, C, H and W; the batch stays."""
+    arity(given, 1)
     axes = [int(n) for n in given.params.axis] or [0, 1, 2, 3]
     if sorted(axes) != [0, 1, 2, 3]:
         raise ValueError(f"{axes} is no permutation of [0, 1, 2, 3]")
@@ -61,6 +65,7 @@ def permute(given: Given) -> Run:
 @layer("concat")
 def concat(given: Given) -> Run:
     """Put the inputs one after the other, along the channels or the sequence."""
+    arity(given, 1, -1)
     axis = _SEQUENCE if given.params.sequenceConcat else _CHANNEL
     return lambda *blobs: torch.cat(blobs, axis)
 
@@ -68,6 +73,7 @@ def concat(given: Given) -> Run:
 @layer("split")
 def split(given: Given) -> Run:
     """Equal parts along the channels."""
+    arity(given, 1, outputs=-1)
     count = int(given.params.nOutputs) or len(given.message.output)
 
     def run(x: torch.Tensor) -> Sequence[torch.Tensor]:
@@ -82,6 +88,7 @@ def split(given: Given) -> Run:
 @layer("sequenceRepeat")
 def sequence_repeat(given: Given) -> Run:
     """The whole sequence several times."""
+    arity(given, 1)
     times = int(given.params.nRepetitions) or 1
 
     def run(x: torch.Tensor) -> torch.Tensor:
@@ -94,6 +101,7 @@ def sequence_repeat(given: Given) -> Run:
 @layer("slice")
 def slice_axis(given: Given) -> Run:
     """Every stride-th element from start to end along one axis; negative ones count from behind."""
+    arity(given, 1)
     params = given.params
     part = slice(int(params.startIndex), int(params.endIndex), int(params.stride) or 1)
     rest = (slice(None),) * (-1 - _SLICE_AXES[params.axis])

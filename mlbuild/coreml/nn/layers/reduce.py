@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 _AXES = ((-3, -2, -1), (-2, -1), (-3,), (-2,), (-1,))  # CHW, HW, C, H, W
@@ -16,6 +17,7 @@ _SUM, _AVG, _PROD, _LOGSUM, _SUMSQUARE, _L1, _L2, _MAX, _MIN, _ARGMAX = range(10
 @layer("reduce")
 def reduce(given: Given) -> Run:
     """One of ten reductions; reduced dimensions stay with one element."""
+    arity(given, 1)
     axes = _AXES[given.params.axis]
     epsilon = given.params.epsilon or 1e-6
     run: Run = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 _SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)
@@ -15,6 +16,7 @@ _SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)
 @layer("reorganizeData")
 def reorganize_data(given: Given) -> Run:
     """Blocks of the plane to channels, or channels to blocks in one of two orders."""
+    arity(given, 1)
     block = int(given.params.blockSize)
     if block < 2:
         raise ValueError(f"the block size must be greater than 1, not {block}")

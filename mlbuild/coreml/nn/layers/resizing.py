@@ -13,6 +13,7 @@ import torch
 from ...limits import demand
 from ...mil.sampled import read_at
 from ...mil.sampling import grid, linear
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..windows import pair
 
@@ -26,6 +27,7 @@ _WIDTH_FIRST, _CENTERED = (1, 3), (2, 3)
 @layer("upsample")
 def upsample(given: Given) -> Run:
     """Multiply height and width, repeating elements or interpolating between them."""
+    arity(given, 1)
     params = given.params
     factors = [float(f) for f in params.fractionalScalingFactor] or pair(params.scalingFactor, 1)
     if params.mode == _BILINEAR:
@@ -43,6 +45,7 @@ def upsample(given: Given) -> Run:
 @layer("resizeBilinear")
 def resize_bilinear(given: Given) -> Run:
     """Interpolate height and width to a size."""
+    arity(given, 1)
     size = pair(given.params.targetSize, 1)
     mode = _SAMPLING[given.params.mode.samplingMethod]
     return lambda x: _resize(x, size, mode)
@@ -55,6 +58,7 @@ def crop_resize(given: Given) -> Run:
     Images [1, B, C, H, W] and boxes [N, 1, 4, 1, 1] give [N, B, C, h, w]; boxes of five elements,
     whose first is the index of the image, give [N, 1, C, h, w].
     """
+    arity(given, 2)
 
     def run(images: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
         x = images.reshape(-1, *images.shape[-3:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 from ..recurrent import State, activation, clip, first_state, results, scan, vectors
 
@@ -15,6 +16,7 @@ from ..recurrent import State, activation, clip, first_state, results, scan, vec
 @layer("simpleRecurrent")
 def simple_recurrent(given: Given) -> Run:
     """y_t = f(clip(W x_t + R y_(t-1) + b)); a second input is y_0, a second output the last y."""
+    arity(given, 1, 2, outputs=-1)
     params = given.params
     inputs, size = int(params.inputVectorSize), int(params.outputVectorSize)
     weights = given.weight("weightMatrix", (size, inputs))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from ..checks import arity
 from ..layer import Given, Run, layer
 
 _SQRT, _RSQRT, _INVERSE, _POWER, _EXP, _LOG, _ABS, _THRESHOLD = range(8)
@@ -17,6 +18,7 @@ _SQRT, _RSQRT, _INVERSE, _POWER, _EXP, _LOG, _ABS, _THRESHOLD = range(8)
 @layer("unary")
 def unary(given: Given) -> Run:
     """One of the eight functions of scale x + shift."""
+    arity(given, 1)
     params = given.params
     scale, shift, alpha = params.scale or 1.0, params.shift, params.alpha
     epsilon = params.epsilon or 1e-6

@@ -25,7 +25,7 @@ from benchmarks.conformance import report
 from benchmarks.conformance.families import FAMILIES
 from benchmarks.conformance.page import page
 from benchmarks.conformance.results import read
-from benchmarks.conformance.running import Wish, run_family
+from benchmarks.conformance.running import Wish, forget_failures, run_family
 from benchmarks.conformance.tools import make_tools
 
 RESULTS = ROOT / "build" / "conformance"
@@ -49,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one case")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that keeps them")
     parser.add_argument("--fresh", action="store_true", help="forget kept results of what is run")
+    parser.add_argument("--retry", action="store_true", help="run again what failed")
     parser.add_argument("--python", type=Path, help="an interpreter with torch and coremltools")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
@@ -74,8 +75,11 @@ def main() -> int:
                 options.keyword,
                 tuple(options.file),
             )
+            former = options.results / f"{name}-{seed}.jsonl"
             if options.fresh:
-                (options.results / f"{name}-{seed}.jsonl").unlink(missing_ok=True)
+                former.unlink(missing_ok=True)
+            elif options.retry and former.exists():
+                forget_failures(former)
             file = run_family(family, wish, options.results, tools)
             ran += [r for r in read(file.parent) if (r.family, r.seed) == (name, seed)]
     print(report.text(ran))

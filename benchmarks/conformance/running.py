@@ -99,6 +99,12 @@ def _pytest(family: Family, wish: Wish, tools: Tools) -> Sequence[str]:
     return ["-m", "pytest", *options, *paths]
 
 
+def forget_failures(results: Path) -> None:
+    """Let the cases that failed or were refused run again."""
+    kept = [e for e in events(results) if e.get("outcome") not in ("failed", "refused")]
+    results.write_text("".join(json.dumps(event) + "\n" for event in kept))
+
+
 def _forget_others(results: Path, wish: Wish) -> None:
     """Results of another wish are no part of this run."""
     told = asdict(wish) | {"event": "wish", "files": list(wish.files)}

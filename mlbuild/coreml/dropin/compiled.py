@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,13 @@ from ..protos import model_proto
 _INSIDE = "mlbuild-copy"
 
 
-@dataclass
+@dataclass(eq=False)
 class Source:
-    """A specification and the folder of its weight files.
-
-    ``owned`` is a temporary folder that lives as long as this object.
-    """
+    """A specification and the folder of its weight files."""
 
     spec: Any
     folder: Path
     path: Path | None = None
-    owned: list[Any] = field(default_factory=list)
 
     def compiled(self) -> Path:
         """The folder of the compiled model, made when it is first asked for."""
@@ -38,10 +35,14 @@ class Source:
             return self.path
         if self.path is None:
             raise RuntimeError("a model that lies in memory has no compiled model on disk")
-        folder = tempfile.TemporaryDirectory(prefix="mlbuild-")
-        self.owned.append(folder)
-        self.path = write(self.path, Path(folder.name))
-        return self.path
+        made = write(self.path)
+        self.owns(made.parent)
+        self.path = made
+        return made
+
+    def owns(self, folder: Path) -> None:
+        """Remove a folder when this object goes (silently, unlike a TemporaryDirectory)."""
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
 
 def open_source(path: Path) -> Source:
@@ -51,17 +52,17 @@ def open_source(path: Path) -> Source:
     return Source(files.spec, files.folder, path)
 
 
-def write(path: Path, folder: Path | None = None) -> Path:
+def write(path: Path) -> Path:
     """Compile a model: check that it can be opened, and copy it.
 
     Args:
         path: An ``.mlpackage`` or ``.mlmodel``.
-        folder: Where the compiled model is put; a new temporary folder by default, which is the
-            caller's to remove, as with coremltools.
+
+    Returns:
+        The compiled model in a new temporary folder, which is the caller's to remove.
     """
     open_model(path)
-    parent = folder or Path(tempfile.mkdtemp(prefix="mlbuild-"))
-    made = parent / f"{path.stem}.mlmodelc"
+    made = Path(tempfile.mkdtemp(prefix="mlbuild-")) / f"{path.stem}.mlmodelc"
     made.mkdir()
     copy = made / f"{_INSIDE}{path.suffix}"
     if path.is_dir():
@@ -78,12 +79,13 @@ def from_memory(spec_bytes: bytes, blobs: Mapping[str, bytes]) -> Source:
         spec.ParseFromString(spec_bytes)
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise ModelFileError(f"not a Core ML specification, or cut off: {error}") from error
-    holder = tempfile.TemporaryDirectory(prefix="mlbuild-")
-    folder = Path(holder.name).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="mlbuild-")).resolve()
+    source = Source(spec, folder)
+    source.owns(folder)
     for name, data in blobs.items():
         file = (folder / name).resolve()
         if not file.is_relative_to(folder):
             raise ModelFileError("a weight file lies outside of the package", place=name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-    return Source(spec, folder, owned=[holder])
+    return source

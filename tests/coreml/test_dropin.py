@@ -1,0 +1,212 @@
+"""coremltools' own predictions, made by the runtime: on, off, and what users see of errors."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.toolchain
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def on(ct):
+    """coremltools with predictions, as for its users; off again for the other tests."""
+    from mlbuild.coreml import disable_predict, enable_predict
+
+    assert enable_predict()
+    yield ct
+    disable_predict()
+
+
+@pytest.fixture(scope="module")
+def converted(on):
+    """Makes models of MIL programs: name -> MLModel."""
+    ct = on
+    from coremltools.converters.mil import Builder as mb  # noqa: N813
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(2, 3))], opset_version=ct.target.iOS16)
+    def plain(x):
+        return mb.relu(x=mb.add(x=x, y=np.float32([[1.0, 2.0, 3.0]])), name="y")
+
+    def convert(program, **options):
+        wanted = {"convert_to": "mlprogram", "minimum_deployment_target": ct.target.iOS16}
+        return ct.convert(program, **wanted, **options)
+
+    shapes = {
+        "range": ct.Shape((ct.RangeDim(3, 5, default=4), 2)),
+        "enumerated": ct.EnumeratedShapes([(3, 2), (5, 2)]),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about tracing, coremltools' about its passes
+        models = {
+            "plain": convert(plain, outputs=[ct.TensorType(dtype=np.float16)]),
+            "float32": convert(plain, compute_precision=ct.precision.FLOAT32),
+        }
+        for name, shape in shapes.items():
+            traced = torch.jit.trace(torch.nn.ReLU(), torch.zeros(3, 2))
+            models[name] = convert(traced, inputs=[ct.TensorType(name="x", shape=shape)])
+    return models
+
+
+X = np.array([[-5.0, 0.5, 1.0], [2.0, -2.0, -4.0]], np.float32)
+Y = np.maximum(X + np.float32([1.0, 2.0, 3.0]), 0)
+
+
+def test_a_converted_model_predicts(converted):
+    answers = converted["plain"].predict({"x": X})
+    assert answers["y"].dtype == np.float32  # the extension gives float16 arrays as float32
+    np.testing.assert_allclose(answers["y"], Y, atol=1e-3)
+    assert converted["plain"].get_spec().description.output[0].type.multiArrayType.dataType == 65552
+
+
+def test_several_inputs_are_a_batch(converted):
+    answers = converted["float32"].predict([{"x": X}, {"x": X + 1}])
+    np.testing.assert_allclose([a["y"] for a in answers], [Y, np.maximum(X + 1 + [1, 2, 3], 0)])
+
+
+@pytest.mark.parametrize("units", ["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"])
+def test_a_specification_and_its_weights_predict_on_any_units(on, converted, units):
+    model = converted["float32"]
+    again = on.models.MLModel(
+        model.get_spec(), weights_dir=model.weights_dir, compute_units=on.ComputeUnit[units]
+    )
+    np.testing.assert_allclose(again.predict({"x": X})["y"], Y)
+
+
+def test_a_saved_package_predicts_after_it_was_removed(on, converted, tmp_path):
+    import shutil
+
+    path = tmp_path / "m.mlpackage"
+    converted["float32"].save(str(path))
+    model = on.models.MLModel(str(path))
+    shutil.rmtree(path)  # Core ML has its compiled copy by then
+    np.testing.assert_allclose(model.predict({"x": X})["y"], Y)
+
+
+def test_a_compiled_model_predicts(on, converted, tmp_path):
+    copied = converted["float32"].get_compiled_model_path()
+    assert copied.endswith(".mlmodelc")
+    answers = on.models.CompiledMLModel(copied).predict({"x": X})
+    np.testing.assert_allclose(answers["y"], Y)
+    path = tmp_path / "m.mlpackage"
+    converted["float32"].save(str(path))
+    made = on.models.utils.compile_model(str(path), str(tmp_path / "n.mlmodelc"))
+    np.testing.assert_allclose(on.models.CompiledMLModel(made).predict({"x": X})["y"], Y)
+
+
+def test_a_model_in_memory_predicts(on, converted):
+    from coremltools.models.model import MLModelAsset
+
+    model = converted["float32"]
+    weights = Path(model.weights_dir) / "weight.bin"
+    asset = MLModelAsset.from_memory(
+        model.get_spec().SerializeToString(),
+        {"weights/weight.bin": weights.read_bytes()} if weights.exists() else {},
+    )
+    answers = on.models.CompiledMLModel.from_asset(asset).predict({"x": X})
+    np.testing.assert_allclose(answers["y"], Y)
+
+
+def test_one_that_core_ml_compiled_is_refused_by_name(on, tmp_path):
+    theirs = tmp_path / "theirs.mlmodelc"
+    theirs.mkdir()
+    (theirs / "coremldata.bin").write_bytes(b"?")
+    with pytest.raises(RuntimeError, match="a compiled model can only be run by Core ML itself"):
+        on.models.CompiledMLModel(str(theirs))
+
+
+def test_durations_are_told(converted):
+    model = converted["plain"]
+    model.predict({"x": X})
+    assert model.load_duration_in_nano_seconds > 0
+    assert model.last_predict_duration_in_nano_seconds > 0
+
+
+ERRORS = {
+    "of a fixed shape": (
+        "float32",
+        (2, 4),
+        "MultiArray shape (2 x 4) does not match the shape (2 x 3) specified in the model "
+        "description.",
+    ),
+    "outside of a range": (
+        "range",
+        (9, 2),
+        "Size (9) of dimension (0) is not in allowed range (3..5).",
+    ),
+    "not enumerated": (
+        "enumerated",
+        (4, 2),
+        "MultiArray Shape (4 x 2) was not in enumerated set of allowed shapes.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_wrong_shape_is_told_in_core_mls_words_first(converted, case):
+    name, shape, words = ERRORS[case]
+    with pytest.raises(RuntimeError) as caught:
+        converted[name].predict({"x": np.zeros(shape, np.float32)})
+    assert str(caught.value).splitlines()[0] == words
+    assert "input 'x': an array of the wrong shape" in str(caught.value)
+
+
+def test_what_cannot_run_is_told_when_it_is_loaded_and_raised_when_it_is_to_predict(on, converted):
+    spec = converted["plain"].get_spec()
+    block = next(iter(spec.mlProgram.functions["main"].block_specializations.values()))
+    next(o for o in block.operations if o.type == "relu").type = "relv"
+    with pytest.warns(RuntimeWarning, match="will not be able to run predict"):
+        model = on.models.MLModel(spec, weights_dir=converted["plain"].weights_dir)
+    with pytest.raises(RuntimeError, match=r"operator iOS16\.relv is not supported"):
+        model.predict({"x": X})
+
+
+def run(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_switching_on_imports_nothing_and_switching_off_restores_everything():
+    code = """
+import sys
+from mlbuild.coreml import disable_predict, enable_predict
+enable_predict()
+print('torch' in sys.modules, 'coremltools' in sys.modules)
+import coremltools as ct
+from coremltools._deps import _IS_MACOS
+from coremltools.models import model, utils
+print(_IS_MACOS, utils._is_macos(), model._macos_version(), model._MLModelProxy is not None)
+disable_predict()
+print(ct._deps._IS_MACOS, utils._is_macos(), model._macos_version(), model._MLModelProxy)
+print('coremltools.libcoremlpython' in sys.modules, hasattr(ct, 'libcoremlpython'))
+enable_predict()
+print(ct._deps._IS_MACOS, model._is_macos(), model._MLModelProxy is not None)
+"""
+    assert run(code).splitlines() == [
+        "False False",
+        "True True (26, 0) True",
+        "False False () None",
+        "False False",
+        "True True True",
+    ]
+
+
+def test_an_unknown_precision_is_refused():
+    from mlbuild.coreml import InputError, enable_predict
+
+    with pytest.raises(InputError) as caught:
+        enable_predict(precision="float8")
+    assert str(caught.value) == ("unknown precision\n  got: float8\n  allowed: declared, float32")

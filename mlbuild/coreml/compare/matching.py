@@ -118,12 +118,9 @@ class Index:
                 return Match(place, laid, error, strong, self.first.values[place].piece)
         return None
 
-    def laid_out(self, place: int, like: Tensors) -> Tensors:
-        """A value of the reference in the layout of a candidate's that is most like it."""
-        theirs = self.values(place)
-        return min(
-            (laid for _, laid in _layouts(theirs, like)), key=lambda laid: difference(like, laid)
-        )
+    def laid_out(self, place: int, like: Tensors) -> list[Tensors]:
+        """A value of the reference in the shape of a candidate's: as it is, then transposed."""
+        return [laid for _, laid in _layouts(self.values(place), like)]
 
 
 def difference(ours: Tensors, theirs: Tensors) -> float:

@@ -18,6 +18,7 @@ from .stepping import Step
 from .walk import Parting, Walk
 
 _FITS = 2e-3  # constants may be float16
+_CLEARLY = 4.0  # so many times better than the others
 _AFFINE = ("mul", "add", "sub", "real_div")
 
 
@@ -40,11 +41,30 @@ def exchanged_channels(walk: Walk, parting: Parting, pictures: Sequence[str]) ->
 
 def misfit(walk: Walk, parting: Parting) -> Step | None:
     """The one step of a chain of sums and products whose constant alone can be at fault."""
-    chain = list(parting.doubtful)
+    chain = [*parting.doubtful, *_neutral(walk, parting)]
     if len(chain) < 2 or not _is_chain(chain):
         return None
-    fitting = [step for number, step in enumerate(chain) if _could_be(walk, chain, number, parting)]
-    return fitting[0] if len(fitting) == 1 else None
+    made = _made(walk, chain)
+    misses = [_miss(chain, number, made[number], parting) for number in range(len(chain))]
+    best, *others = sorted(misses)
+    if best > _FITS or others[0] < _CLEARLY * best:
+        return None
+    return chain[misses.index(best)]
+
+
+def _neutral(walk: Walk, parting: Parting) -> list[Step]:
+    """Steps behind a parting that add nothing or multiply by one, perhaps for being wrong."""
+    found: list[Step] = []
+    name = parting.value
+    while True:
+        users = [step for step in walk.steps.steps if name in step.inputs]
+        if len(users) != 1 or users[0].use.type not in _AFFINE or len(users[0].outputs) != 1:
+            return found
+        made = walk.made[users[0].outputs[0]]
+        if difference(made, parting.match.values) > _FITS:
+            return found
+        found += users
+        name = users[0].outputs[0]
 
 
 def _is_chain(chain: Sequence[Step]) -> bool:
@@ -56,24 +76,30 @@ def _is_chain(chain: Sequence[Step]) -> bool:
     return True
 
 
-def _could_be(walk: Walk, chain: Sequence[Step], number: int, parting: Parting) -> bool:
+def _made(walk: Walk, chain: Sequence[Step]) -> list[Tensors]:
+    """What each step of a chain is given, all of them being as they are."""
+    given: list[Tensors] = [walk.clean[chain[0].inputs[0]]]
+    for step in chain[:-1]:
+        results = [step.run({step.inputs[0]: value}) for value in given[-1]]
+        given.append([result[step.outputs[0]] for result in results])
+    return given
+
+
+def _miss(chain: Sequence[Step], number: int, given: Tensors, parting: Parting) -> float:
+    """How far the best constant for each channel leaves a step from what is needed of it."""
     wanted: Tensors = [value.float() for value in parting.match.values]
     for later in reversed(chain[number + 1 :]):
         wanted = [_undone(later, value) for value in wanted]
-    given = walk.clean[chain[number].inputs[0]]
-    product = chain[number].use.type in ("mul", "real_div")
     axes = [axis for axis in range(wanted[0].dim()) if axis != 1]
-    if product:
-        above = sum((g * w).sum(axes, keepdim=True) for g, w in zip(given, wanted, strict=True))
-        below = sum((g * g).sum(axes, keepdim=True) for g in given)
-        constant = above / torch.as_tensor(below).clamp(min=1e-12)
-        fitted = [g * constant for g in given]
+    pairs = list(zip(given, wanted, strict=True))
+    if chain[number].use.type in ("mul", "real_div"):
+        above = sum((g * w).sum(axes, keepdim=True) for g, w in pairs)
+        below = torch.as_tensor(sum((g * g).sum(axes, keepdim=True) for g in given))
+        fitted = [g * (above / below.clamp(min=1e-12)) for g in given]
     else:
-        constant = sum(
-            (w - g).mean(axes, keepdim=True) for g, w in zip(given, wanted, strict=True)
-        ) / len(wanted)
+        constant = sum((w - g).mean(axes, keepdim=True) for g, w in pairs) / len(pairs)
         fitted = [g + constant for g in given]
-    return difference(fitted, wanted) <= _FITS
+    return difference(fitted, wanted)
 
 
 def _undone(step: Step, made: torch.Tensor) -> torch.Tensor:

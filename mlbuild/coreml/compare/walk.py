@@ -88,19 +88,30 @@ class Walk:
         return found
 
     def doubtful(self) -> list[Step]:
-        """Steps that lead to an output and that no match behind them has cleared."""
-        cleared = self._behind(
-            n
-            for n, m in self.matches.items()
-            if m.strong and not m.piece and n not in self._inherited
+        """Steps that lead to a wrong output and that nothing behind them has cleared.
+
+        A value is cleared by being the reference's, or by everything that is made of it being
+        so: one branch of it may not feel an error that another one does.
+        """
+        right = {name for name, place in self._outputs.items() if self._is_output(name, place)}
+        wanted = self._behind(name for name in self._outputs if name not in right)
+        open_: set[str] = set()
+        found: list[Step] = []
+        for step in reversed(self.steps.steps):
+            mine = [n for n in step.outputs if n in wanted]
+            if any(
+                (n in open_ or (n in self._outputs and n not in right)) and not self._is_right(n)
+                for n in mine
+            ):
+                found.append(step)
+                open_ |= set(step.inputs)
+        return found[::-1]
+
+    def _is_right(self, name: str) -> bool:
+        match = self.matches.get(name)
+        return name in self.forced or (
+            match is not None and match.strong and not match.piece and name not in self._inherited
         )
-        cleared |= self._behind(n for n, p in self._outputs.items() if self._is_output(n, p))
-        wanted = self._behind(n for n, p in self._outputs.items() if not self._is_output(n, p))
-        return [
-            step
-            for step in self.steps.steps
-            if any(n in wanted and n not in cleared and n not in self.forced for n in step.outputs)
-        ]
 
     def behind(self, name: str) -> list[Step]:
         """The steps that depend on a value, in order."""
@@ -124,7 +135,8 @@ class Walk:
 
     def made_from(self, name: str) -> set[str]:
         """A value with everything that it is made from."""
-        return self._behind([name])
+        step = self.steps.makers.get(name)
+        return self._behind(step.inputs) if step is not None else {name}
 
     def again(self, values: dict[str, list[Any]], changed: str, wanted: str) -> list[Any] | None:
         """One value anew, after another one was changed in ``values``."""
@@ -234,7 +246,7 @@ class Walk:
 
     def _settle(self, doubtful: list[Step]) -> Parting | None:
         """The first value that has to be replaced, seen by what comes right behind it."""
-        known = {n for n, m in self.matches.items() if m.strong and not m.piece}
+        known = {n for n in self.matches if self._is_right(n)}
         for number, step in enumerate(doubtful):
             for name in step.outputs:
                 if not self._could_be_replaced(name):
@@ -248,7 +260,7 @@ class Walk:
                 if place is not None and self.index.first.values[place].value.numel() == (
                     self.clean[name][0].numel()
                 ):
-                    match = self._as_match(place, self.clean[name])
+                    match = next(self._as_matches(place, self.clean[name]))
                     return self._parting(doubtful, step, name, match, False)
         return None
 
@@ -284,12 +296,16 @@ class Walk:
             if any(theirs[0].shape == s[0].shape and torch.equal(theirs[0], s[0]) for s in seen):
                 continue
             seen.append(theirs)
-            yield self._as_match(place, values)
+            yield from self._as_matches(place, values)
 
-    def _as_match(self, place: int, like: Tensors) -> Match:
-        laid = self.index.laid_out(place, like)
-        laid = [a.to(b.dtype) for a, b in zip(laid, like, strict=False)]
-        return Match(place, laid, difference(like, laid), True)
+    def _as_matches(self, place: int, like: Tensors) -> Iterator[Match]:
+        """A value of the reference as it would have to be here: in its own order, or moved."""
+        straight, *moved = self.index.laid_out(place, like)
+        best = min(moved, key=lambda laid: difference(like, laid), default=None)
+        for laid in (straight, best):
+            if laid is not None:
+                typed = [a.to(b.dtype) for a, b in zip(laid, like, strict=False)]
+                yield Match(place, typed, difference(like, typed), True)
 
     def _rights_the_rest(self, name: str, match: Match, known: set[str]) -> bool:
         """Whether something behind a value matches, once the value is the reference's."""
@@ -307,7 +323,9 @@ class Walk:
                 return False
             for output in step.outputs:
                 values[output] = [m[output] for m in made]
-                if output not in known and self._comes_right(step, output, values, inputs, made):
+                if output not in known and self._comes_right(
+                    step, output, values, inputs, made, known
+                ):
                     return True
         return False
 
@@ -318,6 +336,7 @@ class Walk:
         values: Mapping[str, list[Any]],
         inputs: list[dict[str, Any]],
         made: list[dict[str, Any]],
+        known: set[str],
     ) -> bool:
         ours = values[output]
         if not isinstance(ours[0], torch.Tensor) or not is_telling(ours):
@@ -330,7 +349,8 @@ class Walk:
                     return False
         noise = explained(step, inputs, made, self.known(step))
         match = self.index.find(ours, SAME + _MARGIN * noise)
-        return match is not None and match.strong
+        claimed = {self.matches[name].place for name in known}
+        return match is not None and match.strong and match.place not in claimed
 
     def _replace(self, name: str, match: Match) -> None:
         self.forced[name] = match

@@ -34,6 +34,10 @@ def commands_markdown() -> str:
         assert command is not None
         inner = click.Context(command, info_name=verb, parent=context, terminal_width=_WIDTH)
         parts.append(f"## mlbuild {verb}\n\n```text\n{command.get_help(inner)}\n```\n")
+        if isinstance(command, click.Group):
+            for name, part in sorted(command.commands.items()):
+                below = click.Context(part, info_name=name, parent=inner, terminal_width=_WIDTH)
+                parts.append(f"### mlbuild {verb} {name}\n\n```text\n{part.get_help(below)}\n```\n")
     return "\n".join(parts)
 
 

@@ -22,6 +22,7 @@ VERBS = {
     "shell": "Open a shell in a stage's toolchain with its job at hand.",
     "predict": "Run a Core ML model on inputs, on any system.",
     "inspect": "Show what is inside a Core ML model.",
+    "golden": "Record what Core ML answers on a Mac; check it anywhere.",
     "push": "Send results and datasets to the team's remote.",
     "pull": "Bring results and datasets from the team's remote.",
     "verify": "Hold artifacts against the ledger: whose results, and intact?",

@@ -8,7 +8,8 @@ A right conversion differs for two reasons, and both can be told from the candid
   times that figure, so that ``_ROUNDING_DB`` below it is a fault, not rounding. A float32 model
   reaches 125 dB and more.
 * Compression. Each bit that a weight loses doubles the step between its values: 6.02 dB. Measured
-  are 46 to 63 dB at 8 bits, 35 to 44 at 6, 21 to 31 at 4.
+  are 46 to 63 dB at 8 bits, 35 to 44 at 6, 21 to 31 at 4. Pruning takes the smallest weights:
+  with normal weights, 30 % of them hold 1.5 % of the energy (18 dB), 50 % hold 7 % (11 dB).
 
 What lies lower than this is no rounding: a wrong axis, an epsilon, swapped weights.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import erf, exp, pi, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,14 @@ from ..._shared.compression.blobs import WeightFileError
 from ..._shared.compression.weights import ModelError, Weight, read_weights
 
 FLOAT32_DB = 100.0  # 25 dB of room below what float32 conversions reach
+HALF_DB = 40.0  # where rounding costs more than that, float16 itself is what is wrong
 _ROUNDING_DB = 10.0  # root mean square: three times the rounding that was seen
 _PEAK_DB = 14.0  # largest error: five times, since a maximum varies more than a mean
 _CREST_DB = 14.0  # of uniform or normal errors, the largest lies so far above the mean square
 _BIT_DB, _BITS_OFF_DB = 6.02, 8.0
 OTHERS_DB = 40.0  # 8 bits: a NeuralNetwork does not say what its weights were rounded to
 _SCHEMES = {"palette", "linear", "sparse"}
-_SPARSE_DB = 8.0  # what pruning takes depends on how much of it; only ruin is told
+_SPARSE_OFF_DB = 4.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ def expectation(
     """
     psnr, peak, because = FLOAT32_DB, FLOAT32_DB - _CREST_DB, "float32 arithmetic"
     if half and rounded is not None:
-        least = [a - b for a, b in zip(levels(*rounded), (_ROUNDING_DB, _PEAK_DB), strict=True)]
-        if least[0] < psnr or least[1] < peak:
-            psnr, peak = min(psnr, least[0]), min(peak, least[1])
+        psnr_of, peak_of = levels(*rounded)
+        if psnr_of - _ROUNDING_DB < psnr or peak_of - _PEAK_DB < peak:
+            psnr = min(psnr, max(HALF_DB, psnr_of - _ROUNDING_DB))
+            peak = min(peak, max(HALF_DB - _CREST_DB, peak_of - _PEAK_DB))
             because = "float16 rounding"
     if weights_db is not None and weights_db < psnr:
         psnr, peak = weights_db, min(peak, weights_db - _CREST_DB)
@@ -101,9 +105,19 @@ def declares_half(operators: Iterable[Any]) -> bool:
 
 
 def _weight_db(weight: Weight) -> float:
-    if "sparse" in weight.stored:
-        return _SPARSE_DB
-    return _BIT_DB * weight.bits - _BITS_OFF_DB
+    least = [_BIT_DB * weight.bits - _BITS_OFF_DB]
+    if weight.sparsity is not None:
+        least.append(-10 * np.log10(_energy_of_smallest(weight.sparsity)) - _SPARSE_OFF_DB)
+    return float(min(least))
+
+
+def _energy_of_smallest(share: float) -> float:
+    """Which part of the sum of squares of normal numbers the smallest of them have."""
+    low, high = 0.0, 8.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if erf(middle / sqrt(2)) < share else (low, middle)
+    return max(1e-10, share - low * sqrt(2 / pi) * exp(-low * low / 2))
 
 
 def told(least: Mapping[str, Expectation]) -> dict[str, dict[str, Any]]:

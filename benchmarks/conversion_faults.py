@@ -1,0 +1,250 @@
+"""Injects conversion faults into real converted models and counts who notices.
+
+    python benchmarks/conversion_faults.py                    some 600 faults, 100 faultless models
+    python benchmarks/conversion_faults.py --per-class 2      a sample
+    python benchmarks/conversion_faults.py --per-class 0      every fault there is
+    python benchmarks/conversion_faults.py --json faults.json
+
+Networks of several families are converted by coremltools (float16 and float32, some compressed),
+damaged in protobuf and weight file as converters damage them, and given to `validate/parity`, with
+the gates that a user gets without writing any, and to `compare`, which shall name the operator.
+Conversions get every class of fault; compressed models those of compression, since a fault that
+is smaller than what compression costs cannot be told from it: the last table says how many of the
+others are seen nevertheless. A fault that changes nothing is not counted (see conversion/judging).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+
+from benchmarks.conversion import (  # noqa: F401 - their finders register themselves
+    faults_of_parameters,
+    faults_of_structure,
+    faults_of_weights,
+)
+from benchmarks.conversion.convert import COMPRESSIONS, convert
+from benchmarks.conversion.faults import Site, sites
+from benchmarks.conversion.judging import Truth, guilty_of, named, parity
+from benchmarks.conversion.nets import NETS
+from benchmarks.conversion.sources import TorchSource, write_samples
+
+OF_COMPRESSION = ("table cut off", "scale of weights")
+PER_CLASS = 5  # faults of a class in a model
+
+
+@dataclass(frozen=True)
+class Model:
+    """One conversion: the network, its seed, how it is stored."""
+
+    net: str
+    seed: int
+    precision: str
+    target: str
+    how: str = ""
+
+    @property
+    def name(self) -> str:
+        return "-".join(str(p) for p in asdict(self).values() if p != "")
+
+
+@dataclass(frozen=True)
+class Injected:
+    """One fault and what became of it."""
+
+    model: str
+    kind: str
+    what: str
+    place: str
+    none: str  # why it is no fault; else empty
+    caught: bool
+    parity: str
+    named: bool
+    compare: str
+    behind_compression: bool  # of another class than compression's own, in a compressed model
+
+
+def damaged() -> list[Model]:
+    """The models that faults are put into."""
+    plain = [Model(n, 0, p, "iOS17") for n in NETS for p in ("float16", "float32")]
+    others = [Model(n, 1, "float16", t) for n in NETS for t in ("iOS15", "iOS18")]
+    small = [
+        Model(n, 0, "float16", "iOS18" if how == "int4" else "iOS17", how)
+        for n in NETS
+        if n != "recurrent"  # the weights of recurrent operators are left whole
+        for how in COMPRESSIONS
+    ]
+    return [*plain, *others, *small]
+
+
+def faultless() -> list[Model]:
+    """A hundred conversions that nobody may accuse; other seeds than those that are damaged."""
+    plain = [
+        Model(net, seed, precision, target)
+        for net in NETS
+        for seed in (2, 3)
+        for precision in ("float16", "float32")
+        for target in ("iOS15", "iOS16", "iOS17", "iOS18")
+    ]
+    more = [Model(net, seed, "float16", "iOS17") for net in NETS for seed in range(4, 8)]
+    small = [m for m in damaged() if m.how]
+    small += [Model(n, 3, "float16", "iOS17", "palette6") for n in ("mobilenet", "transformer")]
+    return [*plain, *more, *small]
+
+
+class World:
+    """One model with its source and samples, ready to be damaged."""
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        self.model, self.net = model, NETS[model.net]
+        packages = folder / "packages"
+        packages.mkdir(exist_ok=True)
+        self.package = convert(
+            self.net, model.seed, model.precision, model.target, packages, model.how
+        )
+        self.source = TorchSource(self.net, self.net.made(model.seed))
+        self.samples = write_samples(self.net, 1, folder / "samples" / model.net)
+
+    def accused(self) -> str:
+        """Who accuses the model as it is; empty if nobody does."""
+        verdict = parity(self.net, self.source, self.package, self.samples)
+        if verdict.wrong:
+            return f"parity: {verdict.why}"
+        guilty = guilty_of(self.net, self.source, self.package)
+        return f"compare: {guilty.operator.type}, {guilty.why}" if guilty is not None else ""
+
+    def inject(self, per_class: int, seed: int) -> Iterator[Injected]:
+        """Damage it, one fault at a time."""
+        truth = Truth(self.net, self.package)
+        rng = np.random.default_rng([seed, *self.model.name.encode()])
+        for found in sites(truth.original, seed).values():
+            for place in rng.permutation(len(found))[: per_class or None]:
+                yield self._one(truth, found[place])
+
+    def _one(self, truth: Truth, site: Site) -> Injected:
+        program = truth.original.copy()
+        site.edit(program)
+        behind = bool(self.model.how) and site.kind not in OF_COMPRESSION
+        facts = (self.model.name, site.kind, site.what, site.place)
+        with tempfile.TemporaryDirectory() as folder:
+            package = program.save(Path(folder))
+            if none := truth.unchanged(program, package):
+                return Injected(*facts, none, False, "", False, "", behind)
+            caught = parity(self.net, self.source, package, self.samples)
+            if behind:
+                return Injected(*facts, "", caught.wrong, caught.why, False, "", True)
+            who = named(self.net, self.source, package, site)
+        return Injected(*facts, "", caught.wrong, caught.why, who.wrong, who.why, False)
+
+
+def work(model: Model, folder: Path, per_class: int, seed: int) -> list[Injected]:
+    """All faults of one model."""
+    _quiet()
+    return list(World(model, folder).inject(per_class, seed))
+
+
+def clean(model: Model, folder: Path) -> str:
+    """Who accuses a model that has no fault."""
+    _quiet()
+    return World(model, folder).accused()
+
+
+def _quiet() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+
+
+def main() -> int:
+    """Prints the tables; 1 if less was noticed than the goals say."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--per-class", type=int, default=PER_CLASS, help="0: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="only models whose names hold this")
+    parser.add_argument("-j", "--jobs", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write every fault here")
+    parser.add_argument("--folder", type=Path, help="keep the conversions here")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.folder or Path(scratch)
+        folder.mkdir(exist_ok=True)
+        began = time.monotonic()
+        models = [m for m in damaged() if chosen.only in m.name]
+        right = [m for m in faultless() if chosen.only in m.name]
+        injected: list[Injected] = []
+        with ProcessPoolExecutor(chosen.jobs) as pool:
+            running = [pool.submit(work, m, folder, chosen.per_class, chosen.seed) for m in models]
+            for model, done in zip(models, running, strict=True):
+                injected += done.result()
+                spent = time.monotonic() - began
+                print(f"{spent:6.0f} s  {model.name}", file=sys.stderr, flush=True)
+            accusers = list(pool.map(clean, right, [folder] * len(right)))
+    accused = {m.name: why for m, why in zip(right, accusers, strict=True) if why}
+    report(injected, len(right), accused)
+    if chosen.json:
+        facts = {
+            "version": 1,
+            "seed": chosen.seed,
+            "faults": [asdict(i) for i in injected],
+            "faultless": {"models": len(right), "accused": accused},
+        }
+        chosen.json.write_text(json.dumps(facts, indent=1) + "\n")
+    return int(not reached(injected, accused))
+
+
+def counted(injected: list[Injected]) -> list[Injected]:
+    """Those that are faults, and can be told."""
+    return [i for i in injected if not i.none and not i.behind_compression]
+
+
+def reached(injected: list[Injected], accused: dict[str, str]) -> bool:
+    """Whether the goals hold: 95 % caught, 90 % named, nobody accused without cause."""
+    faults = counted(injected)
+    caught, right = sum(i.caught for i in faults), sum(i.named for i in faults)
+    return caught >= 0.95 * len(faults) and right >= 0.9 * len(faults) and not accused
+
+
+def report(injected: list[Injected], models: int, accused: dict[str, str]) -> None:
+    """The tables for people and for the README."""
+    faults = counted(injected)
+    print("| fault | injected | caught by parity | named by compare |")
+    print("| --- | ---: | ---: | ---: |")
+    by_class: dict[str, list[Injected]] = defaultdict(list)
+    for fault in faults:
+        by_class[fault.kind].append(fault)
+    for kind, some in (*sorted(by_class.items()), ("**all**", faults)):
+        caught, right = (_share([getattr(i, n) for i in some]) for n in ("caught", "named"))
+        print(f"| {kind} | {len(some)} | {caught} | {right} |")
+    none = [i for i in injected if i.none]
+    behind = [i for i in injected if i.behind_compression and not i.none]
+    print(f"\nno faults, not counted: {len(none)}")
+    for why in sorted({i.none for i in none}):
+        print(f"  {why}: {sum(i.none == why for i in none)}")
+    if behind:
+        print(
+            f"other faults behind compressed weights: {_share([i.caught for i in behind])} caught"
+        )
+    print(f"faultless conversions accused: {len(accused)} of {models}")
+    for name, why in accused.items():
+        print(f"  {name}: {why}")
+
+
+def _share(hits: list[bool]) -> str:
+    return f"{sum(hits)} of {len(hits)} ({100 * sum(hits) / max(1, len(hits)):.1f} %)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

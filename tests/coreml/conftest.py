@@ -93,14 +93,14 @@ def save_torch(ct, tmp_path):
 
 @pytest.fixture
 def run_network(ct):
-    """Build a NeuralNetwork whose arrays keep their rank, load it and predict.
+    """Build a NeuralNetwork whose arrays keep their rank (``exact``), load it and predict.
 
     ``build(builder)`` adds the layers with coremltools' NeuralNetworkBuilder. Gives the one
     output, or a tuple of them.
     """
     from pathlib import Path
 
-    def run(build, inputs, outputs=("y",), seed=None):
+    def run(build, inputs, outputs=("y",), seed=None, exact=True):
         from coremltools.models import datatypes, neural_network
 
         from mlbuild.coreml import load_spec
@@ -110,7 +110,7 @@ def run_network(ct):
         builder = neural_network.NeuralNetworkBuilder(
             [(name, datatypes.Array(*np.shape(value))) for name, value in inputs.items()],
             [(name, None) for name in outputs],
-            disable_rank5_shape_mapping=True,
+            disable_rank5_shape_mapping=exact,
         )
         build(builder)
         result = load_spec(builder.spec, Path(), Options(seed=seed)).predict(inputs)

@@ -151,6 +151,21 @@ CASES = [
         lambda x, y: torch.from_numpy(_updated(x.numpy(), y.numpy())),
     ),
     (
+        "slice_update goes backwards, and fills what is squeezed",
+        "iOS18",
+        lambda mb, x, y: mb.slice_update(
+            x=x,
+            update=y,
+            begin=[1, 4, 3],
+            end=[0, 0, 0],
+            stride=[1, -2, -1],
+            squeeze_mask=[True, False, False],
+            end_mask=[False, False, True],
+        ),
+        {"x": real(2, 5, 4), "y": real(2, 4, seed=3)},
+        lambda x, y: torch.from_numpy(_updated_backwards(x.numpy(), y.numpy())),
+    ),
+    (
         "concat",
         "iOS15",
         lambda mb, x, y: mb.concat(values=[x, y], axis=-1),
@@ -443,6 +458,12 @@ CASES = [
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, torch.ones(4, 6).triu().bool()),
     ),
 ]
+
+
+def _updated_backwards(x, y):
+    x = x.copy()
+    x[1, 4:0:-2, 3::-1] = y
+    return x
 
 
 def _updated(x, y):

@@ -100,6 +100,13 @@ def slice_update(
     for axis in dropped:
         update = update.unsqueeze(axis)
     result = x.clone()
-    grid = torch.meshgrid(*(torch.tensor(list(r)) for r in ranges), indexing="ij")
-    result[grid] = update.to(result.dtype)
+    part = result
+    for axis, positions in enumerate(ranges):
+        if positions.step < 0:  # views go forwards
+            positions = positions[::-1]
+            update = update.flip(axis) if update.shape[axis] > 1 else update
+        part = part[
+            (slice(None),) * axis + (slice(positions.start, positions.stop, positions.step),)
+        ]
+    part.copy_(update)
     return result

@@ -146,6 +146,12 @@ ERRORS = [
         "layer 0 'f', fillDynamic: a negative dimension\n  got: [0, 1, 2, 3, 4, -5]",
     ),
     (
+        "add_fill_dynamic",
+        "many",
+        {},
+        "layer 0 'f', fillDynamic: a blob of too many dimensions\n  got: 65\n  allowed: at most 64",
+    ),
+    (
         "add_reshape_dynamic",
         ["x", "nan"],
         {},
@@ -197,7 +203,7 @@ def test_what_does_not_fit_is_told_when_it_runs(run_network, method, names, opti
 
     x = counting(2, 3)
     x[1, 2] = -5
-    fed = {"x": x, "n": [4.0, 1.0], "one": [1.0], "nan": [np.nan]}
+    fed = {"x": x, "n": [4.0, 1.0], "one": [1.0], "nan": [np.nan], "many": np.ones(65)}
     with pytest.raises(ExecutionError) as failure:
         run_network(add(method, names, options), fed)
     assert str(failure.value) == message
@@ -308,6 +314,7 @@ def test_a_split_that_does_not_add_up_is_told(run_network):
 
 
 HUGE = [
+    ("add_fill_static", None, {"output_shape": [1 << 62, 0]}, "fillStatic"),
     ("add_fill_static", None, {"output_shape": [1 << 20, 1 << 20]}, "fillStatic"),
     ("add_tile", "x", {"reps": [1 << 20, 1 << 20]}, "tile"),
     ("add_broadcast_to_static", "one", {"output_shape": [1 << 20, 1 << 20]}, "broadcastToStatic"),

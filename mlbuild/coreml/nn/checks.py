@@ -16,6 +16,7 @@ from ..limits import demand
 from .layer import Given
 
 _BYTES = 4  # every blob is float32
+_MOST_DIMENSIONS = 64  # of an array of numpy, as which a blob may be given out
 
 
 def arity(given: Given, least: int, most: int | None = None, outputs: int = 1) -> int:
@@ -126,7 +127,15 @@ def checked_shape(given: Given, shape: Sequence[int]) -> list[int]:
     sizes = [int(size) for size in shape]
     if any(size < 0 for size in sizes):
         raise ExecutionError("a negative dimension", place=given.place, got=str(sizes))
-    demand(_BYTES * prod(sizes), given.place)
+    if len(sizes) > _MOST_DIMENSIONS:
+        raise ExecutionError(
+            "a blob of too many dimensions",
+            place=given.place,
+            got=str(len(sizes)),
+            allowed=(f"at most {_MOST_DIMENSIONS}",),
+        )
+    # numpy also refuses an empty array that would be too large without its dimension of 0.
+    demand(_BYTES * prod(size for size in sizes if size), given.place)
     return sizes
 
 

@@ -21,6 +21,8 @@ VERBS = {
     "logs": "Show a stage's log.",
     "shell": "Open a shell in a stage's toolchain with its job at hand.",
     "predict": "Run a Core ML model on inputs, on any system.",
+    "compare": "Find the operator at which a converted model parts from its source.",
+    "lint": "Find what is wrong with a Core ML model, or soon will be.",
     "inspect": "Show what is inside a Core ML model.",
     "golden": "Record what Core ML answers on a Mac; check it anywhere.",
     "push": "Send results and datasets to the team's remote.",

@@ -21,7 +21,7 @@ _JOBS = Path(__file__).parent / "jobs"
 _COREML = Path(__file__).parents[1] / "coreml"
 
 
-def answer(verb: str, model: Path, params: Mapping[str, Json]) -> Json:
+def answer(verb: str, model: Path, params: Mapping[str, Json], toolchain: str = "torch") -> Json:
     """Runs `jobs/model/<verb>/run.py` on a model and returns the JSON that it wrote.
 
     Raises:
@@ -31,8 +31,8 @@ def answer(verb: str, model: Path, params: Mapping[str, Json]) -> Json:
     if not model.exists():
         raise UsageError(Problem(f"there is no model at {model}", hint="name an .mlpackage"))
     toolchains = Toolchains(project_root(Path.cwd() / "pipeline.yaml"), {})
-    with told_on(plain_console(stderr=True), "toolchain torch") as progress:
-        python = toolchains.ensure("torch", progress)
+    with told_on(plain_console(stderr=True), f"toolchain {toolchain}") as progress:
+        python = toolchains.ensure(toolchain, progress)
     with tempfile.TemporaryDirectory(prefix="mlbuild-") as folder:
         scratch = Path(folder)
         failure = _run(_task(verb, model, params, python, scratch))

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from .against import compare
 from .comparison import Comparison, Guilty, Row
+from .coreml_reference import CoreMLReference
 from .figures import Figures, figures
 from .recording import Recorded, Recording, Reference
+from .sampling import random_samples, read_samples
 from .torch_reference import TorchReference
 
 __all__ = [
     "Comparison",
+    "CoreMLReference",
     "Figures",
     "Guilty",
     "Recorded",
@@ -24,4 +27,6 @@ __all__ = [
     "TorchReference",
     "compare",
     "figures",
+    "random_samples",
+    "read_samples",
 ]

@@ -69,7 +69,9 @@ def _neutral(walk: Walk, parting: Parting) -> list[Step]:
 
 def _is_chain(chain: Sequence[Step]) -> bool:
     for number, step in enumerate(chain):
-        if step.use.type not in _AFFINE or len(step.inputs) != 1 or len(step.weights) != 1:
+        if step.use.type not in _AFFINE or len(step.inputs) != 1:
+            return False
+        if step.use.type == "real_div" and step.inputs[0] not in step.use.inputs["x"]:
             return False
         if number and step.inputs[0] not in chain[number - 1].outputs:
             return False
@@ -103,13 +105,8 @@ def _miss(chain: Sequence[Step], number: int, given: Tensors, parting: Parting) 
 
 
 def _undone(step: Step, made: torch.Tensor) -> torch.Tensor:
-    """The input from which a step would have made a value."""
-    constant = step.weight(step.weights[0])
-    if step.use.type == "add":
-        return made - constant
-    if step.use.type == "mul":
-        return made / constant
-    computed_first = step.inputs[0] in step.use.inputs["x"]
-    if step.use.type == "sub":
-        return made + constant if computed_first else constant - made
-    return made * constant if computed_first else constant / made
+    """The input from which a step, an affine function of each element, would have made a value."""
+    name, output = step.inputs[0], step.outputs[0]
+    offset = step.run({name: torch.zeros_like(made)})[output]
+    slope = step.run({name: torch.ones_like(made)})[output] - offset
+    return (made - offset) / slope

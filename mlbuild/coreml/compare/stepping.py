@@ -19,7 +19,7 @@ from ..mil.body import ProgramBody
 from ..mil.compile import compile_function
 from ..mil.constants import Constants
 from ..mil.dtypes import ValueType
-from ..mil.program import OPSETS, Block, Function, Operation, Output, Reference
+from ..mil.program import OPSETS, Binding, Block, Constant, Function, Operation, Output, Reference
 from ..mil.randomness import Randomness
 from ..mil.weights import WeightFiles
 from ..model import Model
@@ -88,6 +88,34 @@ class Steps:
             self._types |= {made.name: made.type for made in operation.outputs}
         self.steps = tuple(self._read(body.weights))
         self.makers = {name: step for step in self.steps for name in step.outputs}
+
+    @property
+    def function(self) -> Function:
+        """The program."""
+        return self._function
+
+    def constant(self, name: str) -> torch.Tensor:
+        """A constant, decompressed."""
+        tensor: torch.Tensor = self._constants.get(Reference(name), "Tensor", name)
+        return tensor
+
+    def operand(self, operation: Operation, name: str) -> Any:
+        """An operand of an operation on constants, as an array; None where it has none."""
+        binding = _operand(operation, name)
+        return None if binding is None else self._constants.get(binding, "Array", name)
+
+    def stored_bytes(self, operation: Operation) -> int:
+        """The bytes of everything that an operation on constants is made from."""
+        total = 0
+        for name in {*operation.attributes, *operation.inputs} - {"name"}:
+            binding = _operand(operation, name)
+            if isinstance(binding, Reference):
+                maker = self._makers[binding.name]
+                nested = maker.attributes.get("val") if maker.type == "const" else None
+                total += _bytes(nested) if nested is not None else self.stored_bytes(maker)
+            elif binding is not None:
+                total += _bytes(binding)
+        return total
 
     def encode(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """A sample as the program's inputs, in float32."""
@@ -162,6 +190,18 @@ class Steps:
             for operation in (*self._needed(inner), maker):
                 found.setdefault(id(operation), operation)
         return list(found.values())
+
+
+def _operand(operation: Operation, name: str) -> Binding | None:
+    """An attribute (iOS16) or an input (iOS18)."""
+    if name in operation.inputs:
+        return operation.inputs[name][0]
+    return operation.attributes.get(name)
+
+
+def _bytes(constant: Constant) -> int:
+    dtype = constant.type.dtype
+    return -(-(constant.type.size or 0) * dtype.bits // 8) if dtype is not None else 0
 
 
 def _compile(function: Function, files: WeightFiles, declared: bool) -> Any:

@@ -282,7 +282,7 @@ class Walk:
 
     def _trials(self, step: Step, name: str) -> Iterator[Match]:
         """Values of the reference that this one could have been, the likeliest first."""
-        values = self.clean[name]
+        values = _as_declared(step, name, self.clean[name])
         before = max((self.matches[n].place for n in step.inputs if n in self.matches), default=0)
         of_size = self.index.of_size(values[0].numel())
         after = [p for p in of_size if p > before]
@@ -357,6 +357,14 @@ class Walk:
         self._stand_in(name)
         for step in self.behind(name):
             self._take(step)
+
+
+def _as_declared(step: Step, name: str, values: Tensors) -> Tensors:
+    """A value, or nothing of the declared shape where its own shape is another one."""
+    shape = step.types[name].shape
+    if None in shape or tuple(values[0].shape) == shape:
+        return values
+    return [torch.zeros([n or 0 for n in shape], dtype=value.dtype) for value in values]
 
 
 def align_outputs(steps: Steps, recording: Recording) -> dict[str, int]:

@@ -1,0 +1,95 @@
+"""`mlbuild compare`: where a converted model parts from its source, and which operator it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mlbuild.cli import modeljob, options
+from mlbuild.errors import Problem, UsageError
+from mlbuild.report.comparison import describe_comparison
+from mlbuild.stages import folder
+
+_TRUSTED = {".pt", ".pt2", ".pth"}
+_MODELS = {".mlpackage", ".mlmodel"}
+
+
+@click.command(
+    "compare",
+    epilog="Example: mlbuild compare build/dogs/train build/dogs/convert/Dogs.mlpackage "
+    "--samples photos/",
+)
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "--samples",
+    default="4",
+    show_default=True,
+    metavar="DIR|FILE|N",
+    help="A folder or file of pictures or .npz arrays by input name, or how many to draw at "
+    "random.",
+)
+@click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="Files read.")
+@click.option("--rows", type=click.IntRange(0), default=10, show_default=True, help="Rows shown.")
+@click.option("--trust", is_flag=True, help="Load a .pt or .pt2 file, which may run code.")
+@options.JSON
+def command(
+    reference: Path,
+    candidate: Path,
+    samples: str,
+    limit: int,
+    rows: int,
+    trust: bool,
+    as_json: bool,
+) -> int:
+    """Compare CANDIDATE, an .mlpackage, with REFERENCE, operator by operator.
+
+    REFERENCE is a torch model's folder, a traced (.pt) or exported (.pt2) program, or another
+    .mlpackage. An operator is named if it makes something else of right inputs than the
+    reference does; what rounding to float16 explains is told apart.
+    """
+    _check(reference, candidate, trust)
+    params = {
+        "reference": str(reference.resolve()),
+        "samples": samples if samples.isdigit() else _samples(samples),
+        "limit": limit,
+        "stages": str(folder()),
+    }
+    answer = modeljob.answer("compare", candidate, params)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        click.echo(describe_comparison(answer, rows))
+    return 0
+
+
+def _check(reference: Path, candidate: Path, trust: bool) -> None:
+    if not reference.exists():
+        raise UsageError(Problem(f"there is no reference at {reference}"))
+    known = reference.suffix.lower() in _TRUSTED | _MODELS or (reference / "model.json").is_file()
+    if not known:
+        raise UsageError(
+            Problem(
+                f"{reference}: not a reference that can be read",
+                allowed=("a torch model's folder", ".pt", ".pt2", ".mlpackage"),
+            )
+        )
+    if reference.suffix.lower() in _TRUSTED and not trust:
+        raise UsageError(
+            Problem(
+                f"{reference}: a file of this kind may run code when it is loaded",
+                hint="add --trust if you know where it comes from",
+            )
+        )
+    if not candidate.exists():
+        raise UsageError(Problem(f"there is no model at {candidate}", hint="name an .mlpackage"))
+
+
+def _samples(text: str) -> str:
+    if not Path(text).exists():
+        raise UsageError(
+            Problem(f"--samples {text}: there is no such file or folder", hint="or give a number")
+        )
+    return str(Path(text).resolve())

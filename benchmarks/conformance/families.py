@@ -83,7 +83,14 @@ _ALL = (
     Family(
         "classical",
         "scikit-learn's, XGBoost's and LIBSVM's own predictions",
-        ("suites/test_sklearn.py", "suites/test_xgboost.py", "suites/test_libsvm.py"),
+        (
+            "suites/test_sklearn.py",
+            "suites/test_xgboost.py",
+            "suites/test_libsvm.py",
+            "suites/test_random_sklearn.py",
+            "suites/test_random_xgboost.py",
+            "suites/test_random_libsvm.py",
+        ),
         own=True,
         packages=("xgboost==1.7.6", "libsvm-official==3.35.0", *_TABLES),
     ),

@@ -3,12 +3,14 @@
 A run with the guard costs some tens of microseconds more for each call of torch, so that only
 the first run for each set of input shapes has it: sizes follow from shapes, except in the few
 operators whose size is itself computed, which ask ``limits`` in every run.
+
+Most calls are let through by a bound that is cheap to find (``result_sizes``). Only where that
+is beyond the limit, torch itself is asked by making the call on tensors without elements, which
+imports a good deal.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from .errors import ExecutionError
 from .limits import demand, limit
+from .result_sizes import bound_of
 
 _WIDEST = 8  # bytes of an element
 
@@ -24,27 +27,23 @@ _WIDEST = 8  # bytes of an element
 class Guard(TorchDispatchMode):  # type: ignore[misc]  # no torch where types are checked
     """Refuses, while it is entered, tensors beyond the limit of memory."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: torch would import its compiler for that, at the cost of seconds and 70 MB."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Check one call of torch, then make it."""
         kwargs = kwargs or {}
-        sizes = [leaf.numel() for leaf in tree_leaves((args, kwargs)) if _is_tensor(leaf)]
-        if max(sizes, default=0) * _WIDEST > limit():
-            demand(max(sizes) * _WIDEST)  # a view that repeats elements can be of any size
-        if math.prod([*sizes, *_numbers(args, kwargs)]) * _WIDEST > limit() and not _is_view(func):
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        largest = max((t.numel() for t in tensors), default=0) * _WIDEST
+        if largest > limit():
+            demand(largest)  # a view that repeats elements can be of any size
+        bound = bound_of(func._schema.name, args, kwargs, tensors)
+        if bound * _WIDEST > limit() and not _is_view(func):
             for size in _results(func, args, kwargs):
                 demand(size)
         return func(*args, **kwargs)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor)
-
-
-def _numbers(args: Any, kwargs: Any) -> Iterator[int]:
-    """All numbers among the arguments that could multiply a size."""
-    for leaf in tree_leaves((args, kwargs)):
-        if isinstance(leaf, int | float) and not isinstance(leaf, bool) and math.isfinite(leaf):
-            yield math.ceil(abs(leaf)) + 1
 
 
 def _is_view(func: Any) -> bool:
@@ -66,8 +65,8 @@ def _results(func: Any, args: Any, kwargs: Any) -> list[int]:
         return []  # not to be known without elements, or wrong: the call itself will tell
     except Exception:
         return []
-    return [t.numel() * t.element_size() for t in tree_leaves(made) if _is_tensor(t)]
+    return [t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, torch.Tensor)]
 
 
 def _without_elements(value: Any) -> Any:
-    return value.to("meta") if _is_tensor(value) else value
+    return value.to("meta") if isinstance(value, torch.Tensor) else value

@@ -93,8 +93,15 @@ class Model:
         return self.run(inputs, state=state).outputs
 
     def predict_many(self, batch: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Predict one after the other."""
-        return [self.predict(inputs) for inputs in batch]
+        """Predict one after the other, as Core ML's batches; an error names the item."""
+        results = []
+        for number, inputs in enumerate(batch):
+            try:
+                results.append(self.predict(inputs))
+            except CoreMLError as error:
+                error.args = (f"item {number} of the batch: {error}",)
+                raise
+        return results
 
     def trace(self, inputs: Mapping[str, Any], state: Any = None) -> Run:
         """Predict and hand out every value that is computed on the way (no constants)."""

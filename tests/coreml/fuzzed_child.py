@@ -29,7 +29,8 @@ def value(feature):
     if feature.image is not None:
         return np.full((feature.image.height, feature.image.width, feature.image.channels), 7.0)
     if feature.array is not None:
-        return np.ones(feature.array.shape if np.prod(feature.array.shape) < 1e6 else 1)
+        shape = feature.array.shape
+        return np.ones(shape if min(shape, default=0) >= 0 and np.prod(shape) < 1e6 else 1)
     plain = {"int64": 1, "double": 1.0, "string": "a", "sequence": []}
     return plain.get(feature.kind, {"a": 1.0} if feature.key_type == "string" else {1: 1.0})
 
@@ -38,8 +39,9 @@ def attempt(spec, folder):
     """What becomes of one model: it runs, it is refused, or something else is raised."""
     try:
         model = load_spec(parse_spec(spec, "fuzzed"), folder)
-        if any(f.image and f.image.width * f.image.height > 1e6 for f in model.description.inputs):
-            return "large", ""
+        images = [f.image for f in model.description.inputs if f.image is not None]
+        if any(min(i.width, i.height) < 0 or i.width * i.height > 1e6 for i in images):
+            return "large", ""  # too large, or of no size at all, to make a picture for
         outputs = model.predict({f.name: value(f) for f in model.description.inputs})
     except CoreMLError as error:
         return "refused", str(error)

@@ -46,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", action="append", type=int, help="which cases, which numbers (1)")
     parser.add_argument("--sample", type=int, default=20, help="cases a test function; 0 for all")
     parser.add_argument("--precision", choices=("declared", "float32"), default="declared")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds for one case")
+    parser.add_argument("--limit", type=float, default=120.0, help="CPU seconds a case")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that keeps them")
     parser.add_argument("--fresh", action="store_true", help="forget kept results of what is run")
     parser.add_argument("--retry", action="store_true", help="run again what failed")

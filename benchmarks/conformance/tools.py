@@ -6,9 +6,11 @@ cache, one for each set of packages, and are put onto the path.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,13 +71,19 @@ def _cache() -> Path:
 def _folder(python: Path, packages: tuple[str, ...]) -> Path:
     name = "-".join(p.replace("==", "-") for p in packages)
     if len(name) > 120:
-        import hashlib
-
         name = f"{name[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     folder = _cache() / "test-tools" / name
     if not (folder / "complete").exists():
         print(f"installing {', '.join(packages)}", file=sys.stderr)
-        command = [python, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, *packages]
-        subprocess.run(list(map(str, command)), check=True)
+        install(python, folder, packages)
         (folder / "complete").touch()
     return folder
+
+
+def install(python: Path, folder: Path, packages: Sequence[str]) -> None:
+    """Put packages, and nothing that they require, into a folder, for that interpreter.
+
+    The toolchain's has no pip: it is this one's that runs there.
+    """
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
+    subprocess.run([*map(str, pip), "--target", str(folder), *packages], check=True)

@@ -45,12 +45,15 @@ def converted(on):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's about tracing, coremltools' about its passes
         models = {
-            "plain": convert(plain, outputs=[ct.TensorType(dtype=np.float16)]),
+            "plain": convert(plain),
             "float32": convert(plain, compute_precision=ct.precision.FLOAT32),
         }
         for name, shape in shapes.items():
             traced = torch.jit.trace(torch.nn.ReLU(), torch.zeros(3, 2))
             models[name] = convert(traced, inputs=[ct.TensorType(name="x", shape=shape)])
+        inputs = [ct.TensorType(name="x", shape=(3, 2))]
+        outputs = [ct.TensorType(name="y", dtype=np.float16)]
+        models["half"] = convert(traced, inputs=inputs, outputs=outputs)
     return models
 
 
@@ -59,10 +62,15 @@ Y = np.maximum(X + np.float32([1.0, 2.0, 3.0]), 0)
 
 
 def test_a_converted_model_predicts(converted):
-    answers = converted["plain"].predict({"x": X})
-    assert answers["y"].dtype == np.float32  # the extension gives float16 arrays as float32
-    np.testing.assert_allclose(answers["y"], Y, atol=1e-3)
-    assert converted["plain"].get_spec().description.output[0].type.multiArrayType.dataType == 65552
+    np.testing.assert_allclose(converted["plain"].predict({"x": X})["y"], Y, atol=1e-3)
+
+
+def test_float16_is_given_as_float32_as_the_extension_does(converted):
+    model = converted["half"]
+    assert model.get_spec().description.output[0].type.multiArrayType.dataType == 65552
+    answer = model.predict({"x": np.full((3, 2), 0.1, np.float32)})["y"]
+    assert answer.dtype == np.float32
+    np.testing.assert_array_equal(answer, np.float32(np.float16(0.1)))
 
 
 def test_several_inputs_are_a_batch(converted):

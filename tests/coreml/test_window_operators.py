@@ -17,6 +17,11 @@ def t(array):
     return torch.from_numpy(array)
 
 
+def dequantized():
+    scale, offset = torch.tensor([0.5, 0.25]), torch.tensor([-1.0, 2.0])
+    return t(QUANTIZED).float() * scale.reshape(2, 1, 1, 1) + offset.reshape(2, 1, 1, 1)
+
+
 IMAGE = {"x": real(1, 4, 9, 8)}
 LINE = {"x": real(2, 4, 11)}
 SPACE = {"x": real(1, 4, 5, 6, 4)}
@@ -25,6 +30,7 @@ GROUPED = real(8, 2, 3, 2, seed=3)
 DEPTHWISE = real(4, 1, 3, 3, seed=4)
 UP = real(4, 3, 3, 3, seed=5)
 C = real(4, seed=6)
+QUANTIZED = np.random.default_rng(11).integers(0, 16, (2, 4, 3, 3)).astype(np.uint8)
 POSITIVE = np.abs(C) + 0.1
 
 CASES = [
@@ -228,6 +234,21 @@ CASES = [
         lambda mb, x: mb.l2_norm(x=x, epsilon=1e-3),
         IMAGE,
         lambda x: x / (x.square().sum((1, 2, 3), True) + 1e-3).sqrt(),
+    ),
+    (
+        "quantized convolution",
+        lambda mb, x: mb.conv_quantized(
+            x=x,
+            weight=QUANTIZED,
+            bias=np.array([1, 2], np.uint8),
+            quantization_type="linear",
+            nbits=4,
+            quant_scale=np.array([0.5, 0.25], np.float32),
+            quant_bias=np.array([-1, 2], np.float32),
+            strides=[2, 1],
+        ),
+        IMAGE,
+        lambda x: F.conv2d(x, dequantized(), torch.tensor([1.0, 2.0]), (2, 1)),
     ),
     (
         "local response norm",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..limits import demand
 from .dtypes import ValueType
 from .precision import finish
 from .program import Output
@@ -25,6 +26,7 @@ class Cell:
         self._type = wrapped
         shape = [n or 0 for n in wrapped.shape]
         name = wrapped.dtype.torch if wrapped.dtype is not None else "float32"
+        demand((wrapped.size or 0) * 8)
         self.value = torch.zeros(shape, dtype=getattr(torch, name))
 
     def write(self, value: torch.Tensor) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..limits import demand
+
 
 @dataclass(frozen=True, slots=True)
 class TensorList:
@@ -49,6 +51,7 @@ class TensorList:
         for index, value in values:
             if index < 0 or (index >= len(elements) and not self.dynamic):
                 raise ValueError(f"element {index} of a list of {len(elements)}")
+            demand((index + 1) * 8)  # an index of data makes the list as long as itself
             elements += [None] * (index + 1 - len(elements))
             elements[index] = value
             shape = tuple(int(n) for n in value.shape)

@@ -9,8 +9,11 @@ from typing import Any
 
 import torch
 
+from ...limits import demand
 from ..operator import Declared, Ints, Tensor, Values, operator
 from ..tensor_list import TensorList
+
+_POINTER = 8  # bytes that an element takes though nothing was written to it
 
 
 @operator("make_list", exact=True)
@@ -24,6 +27,7 @@ def make_list(
     """A list of zeros; a name in the shape stands for a dimension that the first write tells."""
     item = declared[0].items[0] if declared[0].items else None
     name = item.dtype.torch if item is not None and item.dtype is not None else "float32"
+    demand(init_length * _POINTER)
     sizes = [_size(value) for value in elem_shape]
     shape = None if None in sizes else tuple(n for n in sizes if n is not None)
     return TensorList((None,) * init_length, shape, getattr(torch, name), dynamic_length)
@@ -33,34 +37,40 @@ def _size(value: Any) -> int | None:
     return None if isinstance(value, str) else int(value)
 
 
+def _list(value: Any) -> TensorList:
+    if not isinstance(value, TensorList):
+        raise ValueError("the input is no list")
+    return value
+
+
 @operator("list_length", exact=True)
 def list_length(ls: Any) -> Tensor:
     """The number of elements."""
-    return torch.tensor(len(ls.elements), dtype=torch.int32)
+    return torch.tensor(len(_list(ls).elements), dtype=torch.int32)
 
 
 @operator("list_read", exact=True)
 def list_read(ls: Any, index: int) -> Tensor:
     """One element."""
-    element: Tensor = ls.read(index)
-    return element
+    return _list(ls).read(index)
 
 
 @operator("list_write", exact=True)
-def list_write(ls: Any, index: int, value: Tensor) -> Any:
+def list_write(ls: Any, index: int, value: Tensor) -> TensorList:
     """The list with one element replaced."""
-    return ls.write([(index, value)])
+    return _list(ls).write([(index, value)])
 
 
 @operator("list_gather", exact=True)
 def list_gather(ls: Any, indices: Ints) -> Tensor:
     """Elements, stacked along a new first dimension."""
+    elements = _list(ls)
     if not indices:
-        return torch.zeros((0, *(ls.shape or ())), dtype=ls.dtype)
-    return torch.stack([ls.read(index) for index in indices])
+        return torch.zeros((0, *(elements.shape or ())), dtype=elements.dtype)
+    return torch.stack([elements.read(index) for index in indices])
 
 
 @operator("list_scatter", exact=True)
-def list_scatter(ls: Any, indices: Ints, value: Tensor) -> Any:
+def list_scatter(ls: Any, indices: Ints, value: Tensor) -> TensorList:
     """The list with elements replaced by the slices of a tensor."""
-    return ls.write(zip(indices, value.unbind(0), strict=True))
+    return _list(ls).write(zip(indices, value.unbind(0), strict=True))

@@ -8,10 +8,15 @@ Source: coremltools MIL op docs, iOS15 random.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
+from ...limits import demand
 from ..dtypes import ValueType
 from ..operator import Declared, Generators, Ints, Tensor, operator
+
+_WIDEST = 8  # bytes of an element while it is drawn; shapes may depend on data
 
 
 @operator("random_bernoulli", exact=True)
@@ -19,6 +24,7 @@ def random_bernoulli(
     shape: Ints, generators: Generators, prob: float = 0.5, seed: int = -1
 ) -> Tensor:
     """1 with the given probability, else 0."""
+    demand(math.prod(shape) * _WIDEST)
     drawn = torch.rand(shape, generator=generators(seed), dtype=torch.float64)
     return (drawn < prob).float()
 
@@ -39,6 +45,7 @@ def random_categorical(
     else:
         raise ValueError(f"unknown mode {mode}")
     flat = shares.reshape(-1, shares.shape[-1])
+    demand(len(flat) * size * _WIDEST)
     drawn = torch.multinomial(flat, size, True, generator=generators(seed))
     return drawn.reshape([*x.shape[:-1], size]).float()
 
@@ -52,6 +59,7 @@ def random_normal(
     seed: int = -1,
 ) -> Tensor:
     """Normally distributed."""
+    demand(math.prod(shape) * _WIDEST)
     return torch.randn(shape, generator=generators(seed)) * stddev + mean
 
 
@@ -65,6 +73,7 @@ def random_uniform(
     seed: int = -1,
 ) -> Tensor:
     """Uniform in [low, high); low itself where both are equal."""
+    demand(math.prod(shape) * _WIDEST)
     drawn = torch.rand(shape, generator=generators(seed), dtype=torch.float64)
     target = _target(declared[0])
     values = (drawn * (high - low) + low).to(target)

@@ -11,23 +11,29 @@ from __future__ import annotations
 from typing import Any
 
 from ..operator import Tensor, operator
+from ..state import Cell
+
+
+def _cell(value: Any) -> Cell:
+    if not isinstance(value, Cell):
+        raise ValueError("the input is no state")
+    return value
 
 
 @operator("read_state", since="iOS18", exact=True)
 def read_state(input: Any) -> Tensor:
     """What a state holds."""
-    value: Tensor = input.value
-    return value
+    return _cell(input).value
 
 
 @operator("write_state", since="iOS18", exact=True)
 def write_state(input: Any, data: Tensor) -> None:
     """Replace what a state holds."""
-    input.write(data)
+    _cell(input).write(data)
 
 
 @operator("coreml_update_state", since="iOS18", exact=True)
 def coreml_update_state(state: Any, value: Tensor) -> Tensor:
     """Replace what a state holds, and give it."""
-    state.write(value)
+    _cell(state).write(value)
     return value

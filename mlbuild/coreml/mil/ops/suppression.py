@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from ...limits import demand
 from ..operator import Tensor, operator
 
 
@@ -45,6 +46,7 @@ def _suppress(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Boxes [n, B, 4] and scores [n, B, K] to those selected, their indices and number."""
     batch = int(boxes.shape[0])
+    demand(batch * count * (4 + int(scores.shape[2])) * 4)
     kept_boxes = boxes.new_zeros(batch, count, 4)
     kept_scores = scores.new_zeros(batch, count, int(scores.shape[2]))
     indices = torch.full((batch, count), -1, dtype=torch.int32)

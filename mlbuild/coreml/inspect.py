@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .cost import cost
 from .description import Description, Feature, describe
 from .labels import class_labels
 from .mil.constants import Constants
 from .mil.program import OPSETS, Binding, Constant, Function, Operation, Reference
 from .mil.reader import read_function
 from .mil.weights import WeightFiles
+from .outline import outline
 from .package import ModelFiles, open_model
 
 _KINDS = {
@@ -41,11 +43,13 @@ def summarize(path: str | Path, *, measure: bool = True) -> dict[str, Any]:
         type, spec_version, target, inputs, outputs, labels (their number), metadata, size_bytes,
         and for ML Programs opset, operators (count by type) and weights (one for each constant
         that an operation uses: layer, operator, input, value, shape, dtype, compression from
-        the outermost on, bits of each stored element, elements, bytes as stored, sparsity).
+        the outermost on, bits of each stored element, elements, bytes as stored, sparsity),
+        parameters, and what ``cost`` tells; for NeuralNetworks operators, weights, parameters;
+        for others what ``outline`` tells.
     """
     files = open_model(path)
     if files.spec.WhichOneof("Type") != "mlProgram":
-        return _outside(files, describe(files.spec))
+        return {**_outside(files, describe(files.spec)), **outline(files.spec)}
     name = files.spec.description.defaultFunctionName or None
     function, weights = read_function(files.spec.mlProgram, name), WeightFiles(files.folder)
     described = describe(files.spec, None, class_labels(function, weights))
@@ -57,6 +61,8 @@ def summarize(path: str | Path, *, measure: bool = True) -> dict[str, Any]:
         "operators": dict(sorted(inside.operators().items())),
         "weights": found,
         "weight_bytes": sum({w["value"]: w["bytes"] for w in found}.values()),
+        "parameters": sum({w["value"]: w["elements"] for w in found}.values()),
+        **cost(function),
     }
 
 

@@ -30,7 +30,7 @@ def describe_comparison(facts: Mapping[str, Any], rows: int) -> str:
 def _verdict(facts: Mapping[str, Any]) -> list[str]:
     guilty = facts["guilty"]
     if guilty is None:
-        return ["no operator is at fault: what differs, rounding explains"]
+        return ["no operator is at fault: what differs, rounding and compression explain"]
     use = guilty["operator"]
     name = f"{use['opset']}.{use['type']}" if use["opset"] else use["type"]
     makes = ", ".join(use["outputs"])

@@ -30,8 +30,34 @@ def describe_model(facts: Mapping[str, Any], rows: int) -> str:
     if "operators" in facts:
         counted = sorted(facts["operators"].items(), key=lambda item: (-item[1], item[0]))
         lines.append("operators: " + ", ".join(f"{count} {name}" for name, count in counted))
+        lines += _totals(facts)
         lines += _weights(facts["weights"], rows)
+    lines += _figures(facts)
     return "\n".join(lines)
+
+
+def _totals(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"parameters: {facts['parameters']:,} in {words.size(facts['weight_bytes'])}"]
+    if "multiply_adds" in facts:
+        open_ = len(facts["uncounted"])
+        more = f", without {open_} operators of unknown shapes" if open_ else ""
+        lines.append(f"multiply-adds: {facts['multiply_adds']:,}{more}")
+        place = f", at {facts['peak_at']}" if facts["peak_at"] else ""
+        lines.append(f"memory of values at its peak: {words.size(facts['peak_bytes'])}{place}")
+    return lines
+
+
+_FIGURES = ("trees", "nodes", "support_vectors", "coefficients", "samples", "dimensions")
+
+
+def _figures(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"{name.replace('_', ' ')}: {facts[name]:,}" for name in _FIGURES if name in facts]
+    for number, model in enumerate(facts.get("models", ())):
+        inside = ", ".join(_figures(model)) or ", ".join(
+            f"{count} {name}" for name, count in model.get("operators", {}).items()
+        )
+        lines.append(f"model {number}: {model['type']}" + (f" ({inside})" if inside else ""))
+    return lines
 
 
 def _weights(weights: list[Mapping[str, Any]], rows: int) -> list[str]:

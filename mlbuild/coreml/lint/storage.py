@@ -83,7 +83,7 @@ def _idle(steps: Steps, operation: Operation) -> Iterator[Finding]:
         if used and used < entries:
             yield Finding(
                 "note", "palette-not-used", place, f"{used} of the {entries} entries are used",
-                f"{max(used - 1, 1).bit_length()} bits are enough",
+                f"as many bits as {used} entries need are enough",
             )  # fmt: skip
     if operation.type in ("constexpr_affine_dequantize", "constexpr_blockwise_shift_scale"):
         scale = steps.operand(operation, "scale")

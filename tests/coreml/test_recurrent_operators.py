@@ -186,3 +186,30 @@ def test_an_unknown_activation_is_refused_with_its_place(save_program):
         "iOS15.rnn (makes inner_0, inner_1): unknown activation swish; known: hard_sigmoid, linear,"
         " relu, scaled_tanh, sigmoid, sigmoid_hard, tanh"
     )
+
+
+def test_a_packed_sequence_of_torch_runs_as_coremltools_converts_it(ct, save_torch):
+    """Its initial state has a row for each step of the longest sequence."""
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    from mlbuild.coreml import load
+
+    class Encoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = torch.nn.LSTM(INPUT, HIDDEN, batch_first=True)
+
+        def forward(self, x, lengths):
+            packed = pack_padded_sequence(x, lengths, batch_first=True)
+            return pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0]
+
+    torch.manual_seed(4)
+    x, lengths = torch.randn(3, 6, INPUT), torch.tensor([6, 3, 1], dtype=torch.int32)
+    net = Encoder().eval()
+    inputs = [
+        ct.TensorType(name="x", shape=tuple(x.shape)),
+        ct.TensorType(name="lengths", shape=(3,), dtype=np.int32),
+    ]
+    path = save_torch(net, (x, lengths), inputs, target="iOS15", precision="float32")
+    (got,) = load(path).predict({"x": x, "lengths": lengths}).values()
+    np.testing.assert_allclose(got, net(x, lengths).detach(), atol=1e-6)

@@ -50,6 +50,17 @@ def in_order(x: torch.Tensor, direction: str) -> torch.Tensor:
     return x
 
 
+def initial(state: torch.Tensor, batch: int) -> torch.Tensor:
+    """The state of each sequence of a batch.
+
+    coremltools converts torch's packed sequences with a state of as many rows as the longest
+    sequence has steps. Core ML, on which its tests of them pass, takes the rows that it needs.
+    """
+    if state.shape[0] < batch:
+        raise ValueError(f"an initial state of {state.shape[0]} rows for a batch of {batch}")
+    return state[:batch]
+
+
 def run(inputs: torch.Tensor, step: Step, last: torch.Tensor, whole: bool) -> torch.Tensor:
     """Take one step for each element of a sequence.
 

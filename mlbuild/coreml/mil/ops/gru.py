@@ -8,7 +8,7 @@ behind it, r (W_ho h + b_ho); ``input_bias`` then stays outside of the product w
 from __future__ import annotations
 
 from ..operator import Tensor, operator
-from ..recurrent import Activation, in_order, run
+from ..recurrent import Activation, in_order, initial, run
 from ..recurrent import activation as activation_of
 
 
@@ -24,7 +24,7 @@ def _gru(
     reset_after: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gates stand in the order reset, output, update; biases are (input's, hidden's)."""
-    size = int(weight_hh.shape[1])
+    size, h = int(weight_hh.shape[1]), initial(h, int(x.shape[1]))
     outer, inner = (0.0 if bias is None else bias for bias in biases)
     projected = x @ weight_ih.mT + outer
     if not reset_after:

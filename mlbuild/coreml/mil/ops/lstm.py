@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from ..operator import Tensor, operator
-from ..recurrent import Activation, in_order, run
+from ..recurrent import Activation, in_order, initial, run
 from ..recurrent import activation as activation_of
 
 
@@ -30,7 +30,8 @@ class _Cell:
 
     def run(self, x: Tensor, h: Tensor, c: Tensor, whole: bool) -> tuple[Tensor, Tensor, Tensor]:
         """All states or the last one, the last hidden state, the last memory."""
-        size = int(self.weight_hh.shape[1])
+        size, batch = int(self.weight_hh.shape[1]), int(x.shape[1])
+        h, c = initial(h, batch), initial(c, batch)
         projected = x @ self.weight_ih.mT
         if self.bias is not None:
             projected = projected + self.bias

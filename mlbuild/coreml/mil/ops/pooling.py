@@ -1,6 +1,7 @@
 """Average, maximum and L2 pooling in one, two or three dimensions.
 
-Source: coremltools MIL op docs, iOS15 pool.
+Source: coremltools MIL op docs, iOS15 pool; what an average over the edge of ceil_mode is divided
+by, from the answers of Core ML that github.com/apple/coremltools issues 2772 and 2844 quote.
 """
 
 from __future__ import annotations
@@ -23,13 +24,8 @@ def _pad(
     pad: list[int] | None,
     ceil_mode: bool,
     fill: float,
-) -> tuple[Tensor, list[int]]:
-    """Pad, with what ceil_mode needs at the end.
-
-    Returns:
-        The padded tensor and, for each dimension, how many elements at its end lie beyond the
-        declared padding and thus count for nothing.
-    """
+) -> Tensor:
+    """Pad, with what ceil_mode needs at the end: it counts as padding, unlike torch's."""
     sizes = [int(n) for n in x.shape[2:]]
     pairs = window_padding(pad_type, pad, sizes, kernel, strides, [1] * len(sizes))
     beyond = [0] * len(sizes)
@@ -43,7 +39,7 @@ def _pad(
         pairs = [(b, a + extra) for (b, a), extra in zip(pairs, beyond, strict=True)]
     if any(n for pair in pairs for n in pair):
         x = functional.pad(x, torch_pad(pairs), value=fill)
-    return x, beyond
+    return x
 
 
 def _mean(
@@ -55,17 +51,12 @@ def _mean(
     ceil_mode: bool,
     exclude: bool,
 ) -> Tensor:
-    padded, beyond = _pad(x, kernel, strides, pad_type, pad, ceil_mode, 0.0)
+    padded = _pad(x, kernel, strides, pad_type, pad, ceil_mode, 0.0)
     mean = _AVERAGES[x.dim()](padded, kernel, strides)
-    if padded is x or not (exclude or any(beyond)):
+    if padded is x or not exclude:
         return mean
     counted = torch.ones([1, 1, *x.shape[2:]])
-    if exclude:
-        counted, _ = _pad(counted, kernel, strides, pad_type, pad, ceil_mode, 0.0)
-    else:
-        inner = [int(n) - b for n, b in zip(padded.shape[2:], beyond, strict=True)]
-        counted = torch.ones([1, 1, *inner])
-        counted = functional.pad(counted, torch_pad([(0, b) for b in beyond]))
+    counted = _pad(counted, kernel, strides, pad_type, pad, ceil_mode, 0.0)
     return mean / _AVERAGES[x.dim()](counted, kernel, strides)
 
 
@@ -96,7 +87,7 @@ def max_pool(
     """Largest element of each window of x, which is [n, C, *D]; padding never wins."""
     strides = strides or [1] * len(kernel_sizes)
     lowest = float("-inf")
-    padded, _ = _pad(x, kernel_sizes, strides, pad_type, pad, ceil_mode, lowest)
+    padded = _pad(x, kernel_sizes, strides, pad_type, pad, ceil_mode, lowest)
     return _MAXIMA[x.dim()](padded, kernel_sizes, strides)
 
 
@@ -114,5 +105,5 @@ def l2_pool(
     count = 1
     for size in kernel_sizes:
         count *= size
-    padded, _ = _pad(x * x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
+    padded = _pad(x * x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
     return torch.sqrt(_AVERAGES[x.dim()](padded, kernel_sizes, strides) * count)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..operator import Tensor, operator
 from ..recurrent import activation as activation_of
-from ..recurrent import in_order, run
+from ..recurrent import in_order, initial, run
 
 
 @operator("rnn")
@@ -40,7 +40,7 @@ def rnn(
     projected = in_order(x, direction) @ weight_ih.mT
     if bias is not None:
         projected = projected + bias
-    h = initial_h
+    h = initial(initial_h, int(x.shape[1]))
 
     def step(given: Tensor) -> Tensor:
         nonlocal h

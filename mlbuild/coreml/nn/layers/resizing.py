@@ -6,8 +6,10 @@ ResizeBilinearLayerParams, CropResizeLayerParams, SamplingMode and BoxCoordinate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...limits import demand
@@ -32,7 +34,7 @@ def upsample(given: Given) -> Run:
     factors = [float(f) for f in params.fractionalScalingFactor] or pair(params.scalingFactor, 1)
     if params.mode == _BILINEAR:
         mode = _LINEAR[params.linearUpsampleMode]
-        return lambda x: _resize(x, [int(n * f) for n, f in _zip(x, factors)], mode)
+        return lambda x: _resize(x, _multiplied(x, factors), mode)
     rows, columns = (int(f) for f in factors)
 
     def repeat(x: torch.Tensor) -> torch.Tensor:
@@ -71,8 +73,13 @@ def crop_resize(given: Given) -> Run:
     return run
 
 
-def _zip(x: torch.Tensor, factors: Any) -> Any:
-    return zip(x.shape[-2:], factors, strict=True)
+def _multiplied(x: torch.Tensor, factors: Sequence[float]) -> list[int]:
+    """Height and width times the factors, rounded down.
+
+    The product is one of float32, as the stored factors are: 3 times 5/3 is 5, not 4.9999999.
+    """
+    pairs = zip(x.shape[-2:], factors, strict=True)
+    return [int(np.float32(size) * np.float32(factor)) for size, factor in pairs]
 
 
 def _resize(x: torch.Tensor, size: list[int], mode: str) -> torch.Tensor:

@@ -21,8 +21,8 @@ _CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limi
 @lru_cache(maxsize=1)
 def limit() -> int:
     """The most bytes that one value may take."""
-    if set_by_hand := os.environ.get("MLBUILD_COREML_MEMORY", ""):
-        return int(set_by_hand)
+    if (set_by_hand := _set("MLBUILD_COREML_MEMORY")) is not None:
+        return set_by_hand
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
     if address_space != resource.RLIM_INFINITY:
@@ -61,7 +61,16 @@ def is_exhaustion(error: Exception) -> bool:
 @lru_cache(maxsize=1)
 def most_turns() -> int:
     """How often one loop may turn."""
-    return int(os.environ.get("MLBUILD_COREML_LOOPS", "") or 1_000_000)
+    set_by_hand = _set("MLBUILD_COREML_LOOPS")
+    return 1_000_000 if set_by_hand is None else set_by_hand
+
+
+def _set(name: str) -> int | None:
+    """The number in a variable of the environment, if it is set."""
+    text = os.environ.get(name, "")
+    if text and not text.isdecimal():
+        raise ExecutionError("not a number", place=f"environment variable {name}", got=text)
+    return int(text) if text else None
 
 
 def turn(number: int, place: str | None = None) -> None:

@@ -455,3 +455,62 @@ def test_a_manifest_that_names_what_no_file_can_be(package):
     assert failure(package) == (
         f"{package / 'Manifest.json'}: the manifest names a file that cannot be\n  got: a\0b"
     )
+
+
+def test_a_limit_that_is_no_number_is_an_error(monkeypatch):
+    from mlbuild.coreml import ExecutionError, limits
+
+    monkeypatch.setenv("MLBUILD_COREML_MEMORY", "8 GB")
+    limits.limit.cache_clear()
+    try:
+        with pytest.raises(ExecutionError) as error:
+            limits.demand(1)
+    finally:
+        limits.limit.cache_clear()
+    assert str(error.value) == (
+        "environment variable MLBUILD_COREML_MEMORY: not a number\n  got: 8 GB"
+    )
+
+
+def branch(mb, x):
+    return mb.cond(
+        pred=mb.greater(x=mb.reduce_max(x=x, axes=[0]), y=0.0),
+        _true_fn=lambda: mb.add(x=x, y=1.0),
+        _false_fn=lambda: mb.sub(x=x, y=1.0),
+    )
+
+
+def nest(block, depth):
+    """Put the branch of a program into its own first block, again and again."""
+    inner = operation(block, "cond")
+    whole = [type(o).FromString(o.SerializeToString()) for o in block.operations]
+    names = {o.name for op in whole for o in op.outputs}
+    for level in range(depth):
+        inside = inner.blocks[0]
+        del inside.operations[:]
+        for o in whole:
+            copied = inside.operations.add()
+            copied.CopyFrom(o)
+            for made in copied.outputs:
+                made.name += f"_{level}"
+            for argument in copied.inputs.values():
+                for binding in argument.arguments:
+                    if binding.name in names:
+                        binding.name += f"_{level}"
+        inside.outputs[:] = [f"{block.outputs[0]}_{level}"]
+        inner = operation(inside, "cond")
+
+
+@pytest.mark.parametrize(("depth", "runs"), [(1, True), (40, True), (60, False), (2000, False)])
+def test_blocks_in_blocks_run_or_are_refused(save_program, depth, runs):
+    from mlbuild.coreml import ModelFileError, load
+
+    x = {"x": np.ones(2, np.float32)}
+    path = save_program(branch, x)
+    edit(path, lambda _, block: nest(block, depth))
+    if runs:
+        (result,) = load(path).predict(x).values()
+        np.testing.assert_array_equal(result, [2, 2])
+    else:  # protobuf reads at most a hundred messages in each other
+        with pytest.raises(ModelFileError, match="not a Core ML specification, or cut off"):
+            load(path)

@@ -129,6 +129,66 @@ def test_one_that_core_ml_compiled_is_refused_by_name(on, tmp_path):
         on.models.CompiledMLModel(str(theirs))
 
 
+@pytest.fixture(scope="module")
+def counter(on):
+    """A model that adds what it is given to what it keeps."""
+    ct = on
+    from coremltools.converters.mil import Builder as mb  # noqa: N813
+    from coremltools.converters.mil.mil import types
+
+    specs = [mb.TensorSpec(shape=(1,), dtype=types.fp16)]
+    specs.append(mb.StateTensorSpec(shape=(1,), dtype=types.fp16))
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+    def count(x, total):
+        sum = mb.add(x=mb.read_state(input=total), y=x, name="sum")
+        mb.coreml_update_state(state=total, value=sum)
+        return mb.identity(x=sum, name="y")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ct.convert(count, minimum_deployment_target=ct.target.iOS18)
+
+
+def test_a_state_lives_through_predictions_and_is_read_and_written(counter):
+    state, other = counter.make_state(), counter.make_state()
+    x = {"x": np.float32([2.0])}
+    assert [float(counter.predict(dict(x), state)["y"][0]) for _ in range(3)] == [2.0, 4.0, 6.0]
+    assert float(counter.predict(dict(x), other)["y"][0]) == 2.0
+    assert state.read_state("total").tolist() == [6.0]
+    assert state.read_state("total").dtype == np.float32
+    state.write_state("total", np.float32([10.0]))
+    assert float(counter.predict(dict(x), state)["y"][0]) == 12.0
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_a_state_that_is_not_there_is_told(counter, verb):
+    state = counter.make_state()
+    with pytest.raises(RuntimeError, match="the model has no such state"):
+        if verb == "read":
+            state.read_state("sum")
+        else:
+            state.write_state("sum", np.float32([0.0]))
+
+
+def test_another_function_of_a_package_predicts(on, converted, tmp_path):
+    ct = on
+    desc = ct.utils.MultiFunctionDescriptor()
+    for name, model in (("plus", "float32"), ("half", "half")):
+        path = tmp_path / f"{name}.mlpackage"
+        converted[model].save(str(path))
+        desc.add_function(str(path), "main", name)
+    desc.default_function_name = "plus"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ct.utils.save_multifunction(desc, str(tmp_path / "both.mlpackage"))
+    both = str(tmp_path / "both.mlpackage")
+    np.testing.assert_allclose(ct.models.MLModel(both).predict({"x": X})["y"], Y)
+    half = ct.models.MLModel(both, function_name="half")
+    given = np.array([[-1.0, 1.0]] * 3, np.float32)
+    np.testing.assert_array_equal(half.predict({"x": given})["y"], np.maximum(given, 0))
+
+
 def test_durations_are_told(converted):
     model = converted["plain"]
     model.predict({"x": X})

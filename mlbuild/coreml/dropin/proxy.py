@@ -41,20 +41,20 @@ def _as_runtime_error() -> Iterator[None]:
 
 
 class State:
-    """What ``MLState`` holds: the runtime's own state, changed in place by predictions."""
+    """What ``MLState`` holds: a state of the runtime, changed by predictions."""
 
-    def __init__(self, tensors: Any) -> None:
-        self.tensors = tensors
+    def __init__(self, state: Any) -> None:
+        self.state = state
 
     def read_state(self, name: str) -> Any:
         """A copy of one value."""
         with _as_runtime_error():
-            return _given(self.tensors.read_state(name))
+            return _given(self.state.read_state(name))
 
     def write_state(self, name: str, value: Any) -> None:
         """Replace one value by one of the same shape."""
         with _as_runtime_error():
-            self.tensors.write_state(name, value)
+            self.state.write_state(name, value)
 
 
 class Asset:
@@ -113,7 +113,7 @@ class Proxy:
         """One prediction."""
         begun = time.perf_counter_ns()
         try:
-            outputs = self._model.predict(data, None if state is None else state.tensors)
+            outputs = self._model.predict(data, None if state is None else state.state)
         except CoreMLError as error:
             said = core_ml_says(error, self._model.description, data)
             raise RefusedError(said) from error

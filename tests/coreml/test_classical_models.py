@@ -528,6 +528,22 @@ def test_what_coremltools_builder_makes_learns_and_predicts(ct):
     }
 
 
+@pytest.mark.parametrize(
+    ("default", "names"), [("unknown", ["a", "b"]), (0, [5, 6])], ids=["strings", "integers"]
+)
+def test_an_empty_model_learns_its_samples_and_the_former_one_stays(ct, default, names):
+    from coremltools.models.nearest_neighbors import KNearestNeighborsClassifierBuilder
+
+    builder = KNearestNeighborsClassifierBuilder("x", "label", 2, default, number_of_neighbors=1)
+    model = load(builder.spec)
+    samples = [{"x": [0.0, 0.0], "label": names[0]}, {"x": [4.0, 4.0], "label": names[1]}]
+    learned = model.update(samples).model
+    points = ([1.0, 1.0], [3.0, 3.0])
+    assert [learned.predict({"x": point})["label"] for point in points] == names
+    assert [model.predict({"x": point})["label"] for point in points] == [default] * 2
+    assert learned.description.class_labels == tuple(sorted([default, *names]))
+
+
 # --- Bayesian probit -------------------------------------------------------------------------
 
 

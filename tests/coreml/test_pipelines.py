@@ -387,6 +387,14 @@ def test_the_last_model_of_an_updatable_pipeline_learns(scaler, nearest, pipelin
     spec.isUpdatable = True
     assert load(spec).body.updatable == 1
     assert load(spec).predict({"x": [0, 0]}) == {"label": "unknown"}
+    for feature in ("x", "label"):  # it learns from its own input, which the scaler sees first
+        source = [*spec.description.input, *spec.description.output]
+        spec.description.trainingInput.add().CopyFrom(next(f for f in source if f.name == feature))
+    samples = [{"x": [0, 0], "label": "low"}, {"x": [9, 9], "label": "high"}]
+    learned = load(spec).update(samples).model
+    assert [learned.predict({"x": [n, n]})["label"] for n in (4, 5)] == ["low", "high"]
+    run = learned.run({"x": [0, 0]}, keep=["0/a", "1/distances"])
+    assert (run.values["0/a"].tolist(), run.values["1/distances"].tolist()) == ([1.0, 1.0], [0.0])
 
 
 def test_a_pipeline_that_does_not_learn_has_no_updatable_model(scaler, pipeline):

@@ -53,27 +53,32 @@ def damage(walk: Walk, step: Step | None, value: str, made: list[Any] | None = N
     wrong = made if made is not None else walk.made.get(value)
     if wrong is None:
         return 0.0
-    values = {**walk.clean, value: wrong}
+    # Other faults further on are in both, so that only this one tells.
+    with_it = _outputs(walk, value, wrong)
+    without = _outputs(walk, value, walk.clean[value])
+    if with_it is None or without is None:
+        return float("inf")
+    return max((difference(with_it[name], without[name]) for name in with_it), default=0.0)
+
+
+def _outputs(walk: Walk, value: str, made: list[Any]) -> dict[str, list[Any]] | None:
+    """The outputs that depend on a value, if it is this; None where what follows fails."""
+    values = {**walk.clean, value: made}
     changed = {value}
     for behind in walk.behind(value):
-        if not changed & set(behind.inputs):
-            continue
         inputs = [{n: values[n][i] for n in behind.inputs} for i in range(len(walk.samples))]
         try:
             results = [behind.run(given, walk.known(behind)) for given in inputs]
         except RuntimeError:  # of another shape than what follows can take
-            return float("inf")
+            return None
         for name in behind.outputs:
             values[name] = [result[name] for result in results]
             changed.add(name)
-    return max(
-        (
-            difference(values[name], walk.clean[name])
-            for name in walk.outputs()
-            if name in changed and isinstance(values[name][0], torch.Tensor)
-        ),
-        default=0.0,
-    )
+    return {
+        name: values[name]
+        for name in walk.outputs()
+        if name in changed and isinstance(values[name][0], torch.Tensor)
+    }
 
 
 def _accusation(walk: Walk, parting: Parting, pictures: Sequence[str]) -> Guilty:

@@ -21,6 +21,7 @@ from .stepping import Step
 _SUBNORMAL = 2.0**-24  # the distance of the smallest float16 numbers
 _BITS = 11  # of a float16's significand
 _MAX_RANK = 5
+_HIDDEN = 2.0**-11  # of constants inside of a loop, which are not moved
 _SAMPLES = 2  # enough to see how far rounding reaches
 
 
@@ -87,7 +88,7 @@ def explained(
         if name not in known and (name in step.compressed or _is_half(step, name))
     ]
     if not uncertain:
-        return 0.0
+        return _HIDDEN if step.hides_half else 0.0
     generator = torch.Generator().manual_seed(0)
     moved = {**known, **{name: _moved(step, name, generator) for name in uncertain}}
     other = [step.run(given, moved) for given in inputs[:_SAMPLES]]

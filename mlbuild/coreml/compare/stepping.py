@@ -36,6 +36,9 @@ class Step:
         inputs: Names of the computed values that it takes, those that nested blocks see included.
         weights: Names of its real constants; ``run`` may be given others.
         outputs: Names of what it makes.
+        declares_half: Whether any of its values or constants is declared as float16.
+        compressed: Which of the constants are stored compressed.
+        hides_half: Whether nested blocks use float16 constants, which cannot be given anew.
     """
 
     use: OperatorUse
@@ -45,6 +48,7 @@ class Step:
     types: dict[str, ValueType]
     declares_half: bool
     compressed: frozenset[str]
+    hides_half: bool
     _function: Function
     _files: WeightFiles
     _constants: Constants
@@ -171,6 +175,7 @@ class Steps:
             outputs=outputs,
             types=types,
             declares_half=any(_is_half(types[name]) for name in (*outputs, *free)),
+            hides_half=bool(operation.blocks) and any(_is_half(self._types[n]) for n in constant),
             compressed=frozenset(n for n in free if self._makers[n].type != "const"),
             _function=function,
             _files=files,

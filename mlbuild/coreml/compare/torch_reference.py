@@ -116,7 +116,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc]  # the engine's mypy s
 
     def frozen(self) -> list[Recorded]:
         """The values, reals in float32."""
-        return [Recorded(v.name, v.kind, v.scope, real(v.value), v.made_from) for v in self._values]
+        return [replace(v, value=real(v.value)) for v in self._values]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

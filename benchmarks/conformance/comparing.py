@@ -29,6 +29,7 @@ class Case:
     """What is known of the case that is running."""
 
     strict: bool = True
+    floor: float = 0.0  # tolerances are not below this
     predictions: int = 0
     loads: int = 0
     refusals: int = 0
@@ -43,9 +44,9 @@ class Case:
 case = Case()
 
 
-def begin(strict: bool) -> None:
+def begin(strict: bool, floor: float = 0.0) -> None:
     """Start counting for a new case."""
-    vars(case).update(vars(Case(strict)))
+    vars(case).update(vars(Case(strict, floor)))
 
 
 def watch_predictions() -> None:
@@ -140,6 +141,7 @@ def _tighten(given: dict[str, Any]) -> None:
             given[name] = cap if case.strict else max(own, cap)
         elif case.strict:
             given[name] = min(stated[name], cap)
+        given[name] = max(given[name], case.floor)
 
 
 def _holds_numbers(args: tuple[Any, ...]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +16,8 @@ def before_import(module: Path) -> None:
     """Prepare for the import of one test module."""
     if "sklearn_tests" in module.parts or "xgboost_tests" in module.parts:
         sys.modules.setdefault("coremltools.test.utils", _data())
+    if "frontend" in module.parts and importlib.util.find_spec("torchvision") is None:
+        _pictures()
 
 
 def after_import(module: ModuleType) -> None:
@@ -38,3 +42,10 @@ def _data() -> ModuleType:
 
     vars(stand_in)["load_boston"] = load_boston
     return stand_in
+
+
+def _pictures() -> None:
+    """No torchvision works beside the toolchain's torch; a few tests of each module want it."""
+    stand_in = ModuleType("torchvision")
+    stand_in.__spec__ = ModuleSpec("torchvision", None)
+    sys.modules["torchvision"] = stand_in

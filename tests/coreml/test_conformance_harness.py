@@ -110,7 +110,7 @@ def test_tolerances_are_tightened(monkeypatch, stated, type, strict, held):
     sys.path.insert(0, str(ROOT))
     from benchmarks.conformance import comparing
 
-    monkeypatch.setattr(comparing, "case", comparing.Case(strict, predictions=1, type=type))
+    monkeypatch.setattr(comparing, "case", comparing.Case(strict, 0.0, 1, type=type))
     given = dict(stated)
     comparing._tighten(given)
     assert (given["atol"], given["rtol"]) == pytest.approx(held)

@@ -211,7 +211,7 @@ def no_condition(b):
     loop = b.add_loop("loop", max_iterations=1).loop
     count(inside(loop.bodyNetwork), "x")
     loop.ClearField("conditionNetwork")
-    loop.conditionVar = "go on"
+    loop.conditionVar = "x"
 
 
 def no_condition_name(b):
@@ -293,6 +293,22 @@ def test_a_condition_is_one_number(run_network):
     )
 
 
+def test_the_body_may_make_the_condition_itself(run_network):
+    # The network of the condition is empty: the loop looks at what the body has left.
+    def build(b):
+        number(b, "count", 0)
+        number(b, "go on", 1)
+        loop = b.add_loop("loop").loop
+        loop.conditionVar = "go on"
+        body = inside(loop.bodyNetwork)
+        count(body)
+        body.add_less_than("less", ["count"], "less", alpha=3)
+        body.add_copy("next", "less", "go on")
+        b.add_copy("out", "count", "y")
+
+    assert run_network(build, {}) == [3]
+
+
 def test_a_condition_that_nobody_makes_is_told(run_network):
     from mlbuild.coreml import ModelFileError
 
@@ -305,7 +321,7 @@ def test_a_condition_that_nobody_makes_is_told(run_network):
     with pytest.raises(ModelFileError) as failure:
         run_network(build, {})
     assert str(failure.value) == (
-        "layer 2 'loop', loop: no layer of the conditionNetwork makes the condition 'nowhere'"
+        "layer 2 'loop', loop: no layer or input makes the blob 'nowhere'"
     )
 
 

@@ -262,15 +262,14 @@ def _check_names(layers: Sequence[Any], known: set[str], outputs: Iterable[str])
                     place=f"layer {number} '{layer.name}', {layer.WhichOneof('layer')}",
                 )
         known |= {name for inner in walk_layers([layer]) for name in inner.output}
-        for inner in walk_layers(inner for n in nested_networks(layer) for inner in n.layers):
+        for inner in walk_layers([layer]):
             # In a loop a blob of the last iteration may be used before it is made.
-            for name in (*inner.input, *_conditions(inner)):
-                if name and name not in known:
-                    raise ModelFileError(
-                        f"no layer or input makes the blob '{name}'",
-                        place=f"layer {number} '{layer.name}', {layer.WhichOneof('layer')}: "
-                        f"layer '{inner.name}', {inner.WhichOneof('layer')}",
-                    )
+            for name in (*inner.input, *filter(None, _conditions(inner))):
+                if name not in known:
+                    place = f"layer {number} '{layer.name}', {layer.WhichOneof('layer')}"
+                    if inner is not layer:
+                        place += f": layer '{inner.name}', {inner.WhichOneof('layer')}"
+                    raise ModelFileError(f"no layer or input makes the blob '{name}'", place=place)
     for name in outputs:
         if name not in known:
             raise ModelFileError(f"no layer makes the output '{name}'")

@@ -22,7 +22,6 @@ from ...errors import ExecutionError, ModelFileError
 from ...limits import turn
 from ..checks import arity, scalar, whole
 from ..layer import Given, Jump, Run, layer
-from ..network import walk_layers
 
 _TRUE = 1e-6  # the smallest magnitude that counts as true
 
@@ -132,18 +131,13 @@ def _require(given: Given, name: str) -> None:
 def _condition(given: Given) -> Run | None:
     """The network that says whether a loop goes on, if it has one."""
     params, place = given.params, given.place
-    name, layers = params.conditionVar, params.conditionNetwork.layers
-    if bool(name) != bool(layers):  # coremltools writes an empty network where there is none
+    if not params.conditionVar and not params.conditionNetwork.layers:
+        return None  # coremltools writes an empty network where there is none
+    if not params.conditionVar or not params.HasField("conditionNetwork"):
         raise ModelFileError(
             "conditionNetwork and conditionVar go together",
             place=place,
             got="one without the other",
-        )
-    if not name:
-        return None
-    if not any(name in inner.output for inner in walk_layers(layers)):
-        raise ModelFileError(
-            f"no layer of the conditionNetwork makes the condition '{name}'", place=place
         )
     with _nested(in_body=False):
         return given.around.network(params.conditionNetwork, f"{place}, conditionNetwork")

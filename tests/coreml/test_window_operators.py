@@ -147,7 +147,15 @@ CASES = [
             ceil_mode=True,
         ),
         IMAGE,
-        lambda x: F.avg_pool2d(x, (2, 3), 2, 1, ceil_mode=True),
+        lambda x: F.avg_pool2d(F.pad(x, [1, 2, 1, 1]), (2, 3), 2),
+    ),
+    (
+        "average pooling over the edge, as Core ML answers (coremltools' pull request 2844)",
+        lambda mb, x: mb.avg_pool(
+            x=x, kernel_sizes=[2, 2], strides=[3, 3], pad_type="valid", ceil_mode=True
+        ),
+        {"x": np.arange(49, dtype=np.float32).reshape(1, 1, 7, 7)},
+        lambda x: torch.tensor([[[[4, 7, 4.75], [25, 28, 15.25], [21.25, 22.75, 12]]]]),
     ),
     (
         "average pooling, rounding up, padding left out",

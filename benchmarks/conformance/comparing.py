@@ -34,6 +34,7 @@ class Case:
     loads: int = 0
     refusals: int = 0
     compared: int = 0
+    disagreed: bool = False
     type: str = "fp32"
 
     def caps(self) -> tuple[float, float]:
@@ -109,10 +110,18 @@ def _wrap(home: Any, name: str, skip: int = 0) -> None:
             bound = signature.bind(*args, **named)
             bound.apply_defaults()
             _tighten(bound.arguments)
-            return inner(*bound.args, **bound.kwargs)
-        return inner(*args, **named)
+            args, named = bound.args, bound.kwargs
+        return _noting(inner, args, named)
 
     setattr(home, name, compare)
+
+
+def _noting(inner: Callable[..., Any], args: Any, named: Any) -> Any:
+    """Compare, and note it where the numbers disagree."""
+    case.disagreed, before = True, case.disagreed
+    answer = inner(*args, **named)
+    case.disagreed = before or not (answer is None or bool(np.all(np.asarray(answer))))
+    return answer
 
 
 def _by_a_test(caller: dict[str, Any]) -> bool:
@@ -185,7 +194,7 @@ def watch_layers(module: Any) -> None:
             bound.arguments["delta"] = min(bound.arguments["delta"], case.caps()[0])
         if np.size(bound.arguments["np_preds"]):
             case.compared += 1
-        return judge(*bound.args, **bound.kwargs)
+        return _noting(judge, bound.args, bound.kwargs)
 
     @functools.wraps(run)
     def test_model(self: Any, *args: Any, **named: Any) -> Any:

@@ -16,7 +16,8 @@ OUTCOMES = {
     "failed": "numbers differed, or the runtime or the test gave up after a model was loaded",
     "refused": "the runtime says that it cannot run the model",
     "no_numbers": "passed without comparing a number",
-    "unreached": "gave up before a model was run: the converter or the test itself",
+    "unreached": "the converter or the test itself gave up before a model was run, or, where "
+    "that is known, at something else after the numbers had agreed",
     "skipped": "left out by the test itself, or known to fail",
 }
 

@@ -1,6 +1,6 @@
 """Injects conversion faults into real converted models and counts who notices.
 
-    python benchmarks/conversion_faults.py                    some 600 faults, 100 faultless models
+    python benchmarks/conversion_faults.py                    some 900 faults, 100 faultless models
     python benchmarks/conversion_faults.py --per-class 2      a sample
     python benchmarks/conversion_faults.py --per-class 0      every fault there is
     python benchmarks/conversion_faults.py --json faults.json
@@ -189,8 +189,12 @@ def main() -> int:
             running = [pool.submit(work, m, folder, chosen.per_class, chosen.seed) for m in models]
             for model, done in zip(models, running, strict=True):
                 injected += done.result()
-                spent = time.monotonic() - began
-                print(f"{spent:6.0f} s  {model.name}", file=sys.stderr, flush=True)
+                spent, faults = time.monotonic() - began, counted(done.result())
+                told = (
+                    f"{len(faults)} faults, {sum(i.caught for i in faults)} caught, "
+                    f"{sum(i.named for i in faults)} named"
+                )
+                print(f"{spent:6.0f} s  {model.name}: {told}", file=sys.stderr, flush=True)
             accusers = list(pool.map(clean, right, [folder] * len(right)))
     accused = {m.name: why for m, why in zip(right, accusers, strict=True) if why}
     report(injected, len(right), accused)

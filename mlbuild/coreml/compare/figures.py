@@ -42,8 +42,10 @@ def figures(ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> Fig
 
     Args:
         ours: The candidate's, one for each sample.
-        theirs: The reference's, of the same sizes.
+        theirs: The reference's; values of other sizes are infinitely far apart.
     """
+    if any(a.numel() != b.numel() for a, b in zip(ours, theirs, strict=False)):
+        return Figures(math.inf, math.inf, -math.inf, math.nan, math.inf, 0, 0)
     a = torch.cat([value.double().reshape(-1) for value in ours])
     b = torch.cat([value.double().reshape(-1) for value in theirs])
     nan = int((a.isnan() & ~b.isnan()).sum())

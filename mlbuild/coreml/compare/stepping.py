@@ -175,7 +175,8 @@ class Steps:
             outputs=outputs,
             types=types,
             declares_half=any(_is_half(types[name]) for name in (*outputs, *free)),
-            hides_half=bool(operation.blocks) and any(_is_half(self._types[n]) for n in constant),
+            hides_half=any(_is_half(made.type) for made in _nested_constants(operation))
+            or (bool(operation.blocks) and any(_is_half(self._types[n]) for n in constant)),
             compressed=frozenset(n for n in free if self._makers[n].type != "const"),
             _function=function,
             _files=files,
@@ -238,6 +239,13 @@ def _names(operation: Operation) -> set[str]:
         for inner in block.walk():
             found |= _names(inner)
     return found
+
+
+def _nested_constants(operation: Operation) -> Iterator[Output]:
+    for block in operation.blocks:
+        for inner in block.walk():
+            if inner.type == "const":
+                yield from inner.outputs
 
 
 def _is_half(declared: ValueType) -> bool:

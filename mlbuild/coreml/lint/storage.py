@@ -11,7 +11,7 @@ import torch
 from ..compare.stepping import Steps
 from ..mil.program import Operation
 from .finding import Finding
-from .numbers import LOWEST
+from .numbers import HIGHEST, LOWEST
 
 _SPARSE = 0.05  # a sparse form with fewer zeros than that only costs
 
@@ -37,6 +37,16 @@ def outside_float16(steps: Steps) -> Iterator[Finding]:
                     "convert with compute_precision=FLOAT32, or scale the weights in the source",
                 )
             dtype = step.types[name].dtype
+            high = value[value.isfinite() & (value.abs() > HIGHEST)]
+            if high.numel():
+                yield Finding(
+                    "note",
+                    "constant-outside-float16",
+                    place,
+                    f"{high.numel()} of {value.numel()} elements lie beyond 65504, up to "
+                    f"{float(high.abs().max()):.4g}",
+                    "scale the weights in the source, or leave this operator in float32",
+                )
             tiny = int(((value != 0) & (value.abs() < LOWEST)).sum())
             if tiny and dtype is not None and dtype.name == "fp32":
                 yield Finding(

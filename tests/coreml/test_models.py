@@ -72,8 +72,10 @@ NETS = {
     "residual": lambda: nn.Sequential(nn.Conv2d(3, 12, 3), Residual(12), nn.AdaptiveAvgPool2d(2)),
     "pyramid": Pyramid,
     "attention": Attention,
+    # Including padding, Core ML divides by what ceil_mode adds, torch does not (coremltools #2772).
     "classic": lambda: nn.Sequential(
-        nn.Conv2d(3, 8, 5), nn.MaxPool2d(2), nn.PReLU(8), nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+        nn.Conv2d(3, 8, 5), nn.MaxPool2d(2), nn.PReLU(8),
+        nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
         nn.GroupNorm(2, 8), nn.Hardtanh(), nn.Flatten(), nn.LazyLinear(7), nn.LogSoftmax(1),
     ),
     "decoder": lambda: nn.Sequential(

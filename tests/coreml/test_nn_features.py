@@ -177,6 +177,24 @@ def test_a_picture_is_a_blob_of_five_or_four_dimensions(ct, rank4, shape):
     assert model.run({"picture": PIXELS}, keep=["picture"]).values["picture"].shape == shape
 
 
+def test_an_array_that_was_made_a_picture_still_runs_through_its_three_dimensions(ct):
+    from coremltools.models import datatypes, neural_network
+
+    b = neural_network.NeuralNetworkBuilder(
+        [("picture", datatypes.Array(3, 3, 2))],
+        [("y", datatypes.Array(3, 2, 3)), ("same", datatypes.Array(3, 3, 2))],
+        disable_rank5_shape_mapping=True,
+    )
+    b.add_activation("same", "LINEAR", "picture", "same", [1.0, 0.0])
+    b.add_transpose("last", (1, 2, 0), "same", "y")
+    picture = b.spec.description.input[0].type.imageType
+    picture.width, picture.height, picture.colorSpace = 2, 3, 20
+    assert b.nn_spec.imageInputShapeMapping == 1
+    result = open_spec(b.spec).predict({"picture": PIXELS})
+    np.testing.assert_array_equal(result["y"], PIXELS)
+    np.testing.assert_array_equal(result["same"], PIXELS.transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("color", [20, 30])
 def test_a_picture_comes_out_as_it_went_in(ct, color):
     pytest.importorskip("PIL")

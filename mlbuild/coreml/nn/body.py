@@ -18,7 +18,7 @@ from ..description import Description, Feature, describe
 from ..errors import ExecutionError, InputError, ModelFileError
 from .network import Blobs, Network, open_network, walk_layers
 from .preprocessing import read_preprocessing
-from .shapes import from_blob, read_mapping
+from .shapes import flat_pictures, from_blob, read_mapping
 
 # The classifier is told apart by its labels; which outputs are made of its scores, by their kind.
 _OF_SCORES = ("dictionary", "string", "int64")
@@ -44,6 +44,8 @@ class NetworkBody:
         self._mapping = read_mapping(message)
         self._mapping.check(description.inputs)
         self._prepare = read_preprocessing(message.preprocessing, description.inputs)
+        pictures = [f.name for f in description.inputs if f.image is not None]
+        self._flat = flat_pictures(message, pictures) if self._mapping.rank4_images else frozenset()
         self._version = f"specification {description.spec_version}"
 
     @classmethod
@@ -90,7 +92,8 @@ class NetworkBody:
         for name, feature in self._inputs.items():
             value = values[name] if name in values else _absent(feature)
             blob = self._mapping.to_blob(feature, value)
-            blobs[name] = self._prepare[name](blob) if name in self._prepare else blob
+            blob = self._prepare[name](blob) if name in self._prepare else blob
+            blobs[name] = blob[0] if name in self._flat else blob
         return blobs
 
     def _decode(self, blobs: Blobs) -> dict[str, Any]:

@@ -63,9 +63,13 @@ def vectors(x: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def first_state(given: Sequence[torch.Tensor], number: int, batch: int, size: int) -> torch.Tensor:
-    """A state [B, size]: an input of the layer, or zeros."""
+    """A state [B, size]: an input of the layer, or zeros.
+
+    Of a state with more rows than the batch the first are taken: coremltools converts packed
+    sequences of torch so.
+    """
     if number < len(given):
-        return given[number].reshape(-1, size).expand(batch, size)
+        return given[number].reshape(-1, size)[:batch].expand(batch, size)
     return torch.zeros(batch, size)
 
 

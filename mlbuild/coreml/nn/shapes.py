@@ -6,6 +6,7 @@ NeuralNetworkImageShapeMapping.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..description import Feature
 from ..errors import InputError, ModelFileError
 
 _RANK5, _EXACT = 0, 1
+_RANK_KEEPING = ("activation", "unary", "scale", "bias", "add", "multiply", "batchnorm")
 _RANKS = {1: "[C]", 3: "[C, H, W]"}
 
 
@@ -69,6 +71,25 @@ def read_mapping(network: Any) -> ShapeMapping:
     )
 
 
+def flat_pictures(network: Any, pictures: Collection[str]) -> frozenset[str]:
+    """The pictures that a network takes as [C, H, W], although they are mapped to [1, C, H, W].
+
+    coremltools turns arrays [C, H, W] into pictures and leaves the layers as they were built. Core
+    ML runs them; what gives it away here is a transpose of three axes, with nothing in between
+    that changes the rank.
+    """
+    origin = {name: name for name in pictures}
+    found = set()
+    for layer in network.layers:
+        kind = layer.WhichOneof("layer")
+        sources = [origin[name] for name in layer.input if name in origin]
+        if kind == "transpose" and len(layer.transpose.axes) == 3:
+            found.update(sources)
+        elif kind in _RANK_KEEPING and sources:
+            origin.update(dict.fromkeys(layer.output, sources[0]))
+    return frozenset(found)
+
+
 def from_blob(feature: Feature, blob: torch.Tensor, exact: bool) -> Any:
     """A blob as an output in neutral form, in the declared shape where it has one."""
     if feature.image is not None:
@@ -81,8 +102,11 @@ def from_blob(feature: Feature, blob: torch.Tensor, exact: bool) -> Any:
                 got=f"a blob of shape {list(blob.shape)}",
             )
         return int(blob.item()) if feature.kind == "int64" else float(blob.item())
+    shape = feature.array.shape if feature.array is not None else ()
     if not exact:
         blob = blob.reshape(_declared(feature, tuple(blob.shape)))
+    elif shape and _without_ones(shape) == _without_ones(blob.shape):
+        blob = blob.reshape(shape)  # dimensions of one element are as they are declared
     if feature.array is None:
         return blob
     return blob.to(getattr(torch, feature.array.dtype))
@@ -125,6 +149,10 @@ def _declared(feature: Feature, shape: tuple[int, ...]) -> tuple[int, ...]:
     if rank in (0, 3) and sequence == batch == 1:
         return tuple(inner)
     return shape
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [int(n) for n in shape if n != 1]
 
 
 def _picture(feature: Feature, blob: torch.Tensor) -> torch.Tensor:

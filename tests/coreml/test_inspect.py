@@ -43,6 +43,12 @@ def test_a_plain_model(ct, net, tmp_path):
     user = found["metadata"].pop("user_defined")
     assert user["com.github.apple.coremltools.version"] == ct.__version__
     found.pop("weight_bytes")
+    counted = [found.pop("multiply_adds_by_layer"), found.pop("multiply_adds")]
+    assert sum(counted[0].values()) == counted[1]
+    assert found.pop("parameters") >= sum(w["elements"] for w in weights.values())
+    assert found.pop("peak_bytes") > 0
+    assert isinstance(found.pop("peak_at"), str)
+    assert found.pop("uncounted") == []
     assert found == {
         "type": "mlProgram",
         "spec_version": 8,
@@ -53,7 +59,8 @@ def test_a_plain_model(ct, net, tmp_path):
         ],
         "outputs": [
             {"name": "classLabel", "kind": "string", "type": "string"},
-            {"name": found["outputs"][1]["name"], "kind": "dictionary", "type": "dictionary"},
+            {"name": found["outputs"][1]["name"], "kind": "dictionary",
+             "type": "dictionary of string to double"},
         ],
         "labels": 10,
         "metadata": {"description": "Ten labels", "version": "1.2", "author": "us"},
@@ -124,4 +131,5 @@ def test_a_model_of_another_type_is_described_from_the_outside(tmp_path):
     found = summarize(tmp_path / "old.mlmodel")
     assert found["type"] == "neuralNetwork"
     assert found["metadata"] == {"author": "us"}
-    assert "weights" not in found
+    assert found["weights"] == []
+    assert found["operators"] == {}

@@ -46,6 +46,8 @@ FACTS = {
     "labels": 118,
     "metadata": {"license": "MIT", "version": "", "user_defined": {"a": "b"}},
     "operators": {"conv": 49, "add": 10},
+    "parameters": 82, "weight_bytes": 83, "multiply_adds": 12_345, "uncounted": ["q"],
+    "peak_bytes": 4_000, "peak_at": "large",
     "weights": [
         {"layer": "small", "operator": "conv", "shape": [1], "dtype": "fp16", "compression": [],
          "bits": 16, "bytes": 2},
@@ -59,6 +61,9 @@ def test_a_model_is_told_with_its_largest_weights_first() -> None:
     lines = describe_model(FACTS, 1).splitlines()
     assert lines[0] == "mlProgram, specification version 8, needs iOS17, 3.7 MB"
     assert "operators: 49 conv, 10 add" in lines
+    assert "parameters: 82 in 83 bytes" in lines
+    assert "multiply-adds: 12,345, without 1 operators of unknown shapes" in lines
+    assert "memory of values at its peak: 4.0 kB, at large" in lines
     assert lines[-2] == "weights: 2, the largest:"
     assert "large" in lines[-1]
     assert "palette" in lines[-1]

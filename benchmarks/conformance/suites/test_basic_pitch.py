@@ -21,11 +21,7 @@ def nets():
 
 
 def sound(kind, length):
-    """What the net listens to: noise, a chord, a click, with the hiss that every recording has.
-
-    Without it the net's logarithm looks at rounding errors: the ONNX file's own answers to a pure
-    chord move by 6e-4 when its samples move by their last bit.
-    """
+    """What the net listens to: noise, a chord, a click, with the hiss that every recording has."""
     time, hiss = np.arange(length) / 22050, np.random.uniform(-0.03, 0.03, length)
     if kind == "noise":
         return np.random.uniform(-1, 1, length)
@@ -44,11 +40,17 @@ def test_both_files_hear_the_same(nets, kind, draw):
     heard = sound(kind, given.shape[1]) * (1.0 - 0.3 * draw)
     heard = heard.astype(np.float32).reshape(1, -1, 1)
     expected = right.run(None, {given.name: heard})
+    # The net takes logarithms of next to nothing. Where the ONNX file's own answers move further
+    # than that when its samples move by their last bit (a chord: 2e-4), that is as close as can be.
+    nudged = heard * np.random.choice(np.float32([1 - 2e-7, 1 + 2e-7]), heard.shape)
+    moved = [
+        np.abs(a - b).max()
+        for a, b in zip(expected, right.run(None, {given.name: nudged}), strict=True)
+    ]
     answers = model.predict({model.get_spec().description.input[0].name: heard})
     assert len(answers) == len(expected)
-    for output in right.get_outputs():
-        # The converters named the outputs apart; their last dimension and content tell which is.
-        wanted = expected[[o.name for o in right.get_outputs()].index(output.name)]
+    for wanted, shift in zip(expected, moved, strict=True):
+        # The converters named the outputs apart; their shape and content tell which is which.
         same = [a for a in answers.values() if a.shape == wanted.shape]
         nearest = min(np.abs(a - wanted).max() for a in same)
-        np.testing.assert_array_less(nearest, CLOSE)
+        np.testing.assert_array_less(nearest, max(CLOSE, 2 * shift))

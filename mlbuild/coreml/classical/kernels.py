@@ -44,9 +44,11 @@ class _Dense:
     matrix: Any
 
     def dots(self, x: Any) -> Any:
+        """Dot products with x, [count]."""
         return self.matrix @ x
 
     def squares(self, x: Any) -> Any:
+        """Squared distances to x, [count]."""
         return ((self.matrix - x) ** 2).sum(axis=1)
 
 
@@ -58,9 +60,11 @@ class _Sparse:
     values: Any
 
     def dots(self, x: Any) -> Any:
+        """Dot products with x, [count]: elements that are not named are zero."""
         return np.bincount(self.rows, self.values * self._at(x), self.count)
 
     def squares(self, x: Any) -> Any:
+        """Squared distances to x, [count]; never below zero, whatever rounding does."""
         at = self._at(x)
         # named elements replace those of the distance to the origin
         change = np.bincount(self.rows, (self.values - at) ** 2 - at**2, self.count)

@@ -92,6 +92,7 @@ class _AfterImport:
     def find_spec(
         cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """The module as Python itself finds it, changed once it has run; None of all others."""
         if name not in (_FLAGS, _SYSTEM):
             return None
         found = PathFinder.find_spec(name, path, target)

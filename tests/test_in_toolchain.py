@@ -48,7 +48,7 @@ def test_the_suite_passes_in_the_torch_toolchain(suite: str, python: Path, tools
         "pytest",
         suite,
         "-m",
-        "toolchain",
+        "toolchain and not campaign",
         "-q",
         "-p",
         "no:cacheprovider",

@@ -199,7 +199,9 @@ def test_listing_and_removing(wheelhouse: Path, tmp_path: Path) -> None:
     old.ensure("ours", Heard())
     new = _ours(tmp_path / "p", "tinypkg==2.0")
     states = {e.name: e.state for e in new.listing()}
-    assert states == {"ours": "not made", old.path("ours").name: "old", "torch": "not made"}
+    assert states == {"ours": "not made", old.path("ours").name: "old"} | dict.fromkeys(
+        ("onnx", "tensorflow", "torch"), "not made"
+    )
     new.ensure("ours", Heard())
     entry = next(e for e in new.listing() if e.name == "ours")
     assert (entry.state, entry.path) == ("ready", new.path("ours"))
@@ -215,7 +217,7 @@ def test_an_unknown_toolchain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Toolchains(tmp_path, {}).digest("troch")
     assert caught.value.render() == (
-        "unknown toolchain 'troch'\n  allowed: torch\n  hint: did you mean 'torch'?"
+        "unknown toolchain 'troch'\n  allowed: onnx, tensorflow, torch\n  hint: did you mean 'torch'?"
     )
 
 

@@ -11,8 +11,10 @@ from .against import compare
 from .comparison import Comparison, Guilty, Row
 from .coreml_reference import CoreMLReference
 from .figures import Figures, figures
+from .onnx_reference import OnnxReference
 from .recording import Recorded, Recording, Reference
 from .sampling import random_samples, read_samples
+from .sklearn_reference import SklearnReference
 from .torch_reference import TorchReference
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "CoreMLReference",
     "Figures",
     "Guilty",
+    "OnnxReference",
     "Recorded",
     "Recording",
     "Reference",
     "Row",
+    "SklearnReference",
     "TorchReference",
     "compare",
     "figures",

@@ -10,15 +10,20 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..mil.body import ProgramBody
 from ..model import Model, load
+from ..outline import outline
+from ..package import open_model
 from .comparison import Comparison, Guilty, OutputRow, Row
 from .figures import figures
 from .halves import rounded_away
 from .judge import accuse, damage, outside, ranked
 from .matching import SAME, Index
+from .misplaced import misplaced
 from .recording import Reference, Sample
 from .rounding import Originals
 from .stepping import Steps
+from .unstepped import coarsest, compare_unstepped
 from .walk import Walk
 
 _LOCAL = 10 * SAME  # smaller local errors are not followed to the outputs
@@ -37,7 +42,8 @@ def compare(
     Args:
         reference: What is taken to be right: see ``TorchReference``, ``CoreMLReference`` and
             their siblings.
-        candidate: An ``.mlpackage`` that holds an ML Program.
+        candidate: An ``.mlpackage`` or ``.mlmodel``. Operations of an ML Program are run one at
+            a time; models of other types are compared by the values that they show.
         samples: Inputs by the candidate's names, as ``Model.predict`` takes them. A few are
             enough, but what no sample reaches is not compared.
         function: Which function of a multi-function model.
@@ -50,12 +56,18 @@ def compare(
         raise InputError("a comparison needs at least one sample")
     plain = load(candidate, precision="float32", function=function)
     declared = load(candidate, precision="declared", function=function)
+    if not isinstance(plain.body, ProgramBody):
+        bits = coarsest(outline(open_model(candidate).spec))
+        labels = _labels(reference, plain)
+        return compare_unstepped(reference, plain, declared, samples, bits, labels)
     recordings = [reference.record(sample) for sample in samples]
     walk = Walk(Steps(plain), Index(recordings), Originals(reference.weights()), samples)
     walk.start()
     partings = walk.partings()
     pictures = [f.name for f in plain.description.inputs if f.image is not None]
     suspects = accuse(walk, partings, pictures)
+    if not suspects:
+        suspects += misplaced(walk)
     if not suspects:  # else each wrong value might be one that float16 was never meant to hold
         suspects += rounded_away(walk)
     suspects = ranked([*_labels(reference, plain), *suspects])

@@ -19,6 +19,7 @@ from .figures import figures
 from .halves import rounded_away
 from .judge import accuse, damage, outside, ranked
 from .matching import SAME, Index
+from .misplaced import misplaced
 from .recording import Reference, Sample
 from .rounding import Originals
 from .stepping import Steps
@@ -65,6 +66,8 @@ def compare(
     partings = walk.partings()
     pictures = [f.name for f in plain.description.inputs if f.image is not None]
     suspects = accuse(walk, partings, pictures)
+    if not suspects:
+        suspects += misplaced(walk)
     if not suspects:  # else each wrong value might be one that float16 was never meant to hold
         suspects += rounded_away(walk)
     suspects = ranked([*_labels(reference, plain), *suspects])

@@ -27,14 +27,16 @@ def rounded_away(walk: Walk) -> Iterator[Guilty]:
     for step in walk.steps.steps:
         if not step.declares_half:
             continue
-        inputs = [_rounded(step, given) for given in walk.inputs_of(step)]
+        exact = walk.inputs_of(step)
+        inputs = [_rounded(step, given) for given in exact]
         if not all(_is_finite(value) for given in inputs for value in given.values()):
             continue
         made = [step.run(given, declared=True) for given in inputs]
+        clean = [step.run(given) for given in exact]  # of its own constants, compressed or not
         for name in step.outputs:
-            ours, clean = [m[name] for m in made], walk.clean[name]
+            ours, theirs = [m[name] for m in made], [c[name] for c in clean]
             if isinstance(ours[0], torch.Tensor) and ours[0].is_floating_point():
-                guilty = _judge(walk, step, name, ours, clean)
+                guilty = _judge(walk, step, name, ours, theirs)
                 if guilty is not None:
                     yield guilty
 

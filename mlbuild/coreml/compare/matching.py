@@ -69,7 +69,7 @@ class Index:
         self._norms: dict[int, tuple[float, float]] = {}
         for place, recorded in enumerate(first.values):
             value = recorded.value
-            if value.numel() and not value.is_complex():
+            if value.numel() and not value.is_complex() and value.dtype != torch.bool:
                 self._by_size[value.numel()].append(place)
 
     def values(self, place: int) -> Tensors:

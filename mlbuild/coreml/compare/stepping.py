@@ -23,6 +23,7 @@ from ..mil.program import OPSETS, Binding, Block, Constant, Function, Operation,
 from ..mil.randomness import Randomness
 from ..mil.weights import WeightFiles
 from ..model import Model
+from .compression import Reach, reach
 
 Values = Mapping[str, Any]
 
@@ -52,6 +53,7 @@ class Step:
     _function: Function
     _files: WeightFiles
     _constants: Constants
+    _reach: Callable[[str], Reach]
     _calls: dict[bool, Callable[..., Any]] = field(default_factory=dict)
 
     def run(
@@ -74,6 +76,10 @@ class Step:
         tensor: torch.Tensor = self._constants.get(Reference(name), "Tensor", name)
         return tensor
 
+    def reach(self, name: str) -> Reach:
+        """How far a compressed constant's elements may lie from what was compressed."""
+        return self._reach(name)
+
 
 class Steps:
     """All operations of a program, in order."""
@@ -85,6 +91,7 @@ class Steps:
         self._model, self._function = model, body.function
         self._constants = Constants(body.weights, self._function.opset)
         self._makers: dict[str, Operation] = {}
+        self._reaches: dict[str, Reach] = {}
         self.inputs = tuple(given.name for given in self._function.inputs)
         self.outputs = tuple(self._function.body.outputs)
         self._types = {given.name: given.type for given in self._function.inputs}
@@ -102,6 +109,14 @@ class Steps:
         """A constant, decompressed."""
         tensor: torch.Tensor = self._constants.get(Reference(name), "Tensor", name)
         return tensor
+
+    def reach(self, name: str) -> Reach:
+        """How far a compressed constant's elements may lie from what was compressed."""
+        if name not in self._reaches:
+            maker = self._makers[name]
+            value = self.constant(name)
+            self._reaches[name] = reach(maker.type, lambda key: self.operand(maker, key), value)
+        return self._reaches[name]
 
     def operand(self, operation: Operation, name: str) -> Any:
         """An operand of an operation on constants, as an array; None where it has none."""
@@ -181,6 +196,7 @@ class Steps:
             _function=function,
             _files=files,
             _constants=self._constants,
+            _reach=self.reach,
         )
 
     def _is_free(self, name: str) -> bool:

@@ -16,10 +16,9 @@ import torch
 
 from .matching import SAME, Index, Match, Tensors, difference, is_telling
 from .recording import Recording, Sample
-from .rounding import Originals, explained, unrounded
+from .rounding import Known, Originals, explained, unrounded
 from .stepping import Step, Steps
 
-_MARGIN = 3.0  # rounding may do so many times what one trial of it did
 _LOOK_AHEAD = 24  # operations behind a value that are tried for a match
 _TRIALS = 24  # values of the reference that are tried for one of the candidate
 
@@ -60,7 +59,7 @@ class Walk:
     local: dict[str, float] = field(default_factory=dict)
     _inherited: set[str] = field(default_factory=set)
     _slack: dict[str, float] = field(default_factory=dict)
-    _known: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    _known: dict[str, dict[str, Known]] = field(default_factory=dict)
     _outputs: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -123,7 +122,10 @@ class Walk:
         return found
 
     def known(self, step: Step) -> dict[str, torch.Tensor]:
-        """A step's constants as they were before rounding, where the reference has them."""
+        """A step's constants as they were before they were stored, where the reference has them."""
+        return {name: known.value for name, known in self._originals_of(step).items()}
+
+    def _originals_of(self, step: Step) -> dict[str, Known]:
         key = step.outputs[0] if step.outputs else ""
         if key not in self._known:
             self._known[key] = unrounded(step, self.originals)
@@ -200,11 +202,11 @@ class Walk:
             {n: self.made[n][i] for n in step.outputs if n in self.made} for i in range(len(values))
         ]
         made = [{**dict.fromkeys(step.outputs), **values} for values in made]
-        noise = explained(step, inputs, made, self.known(step)) + slack
+        noise = explained(step, inputs, made, self._originals_of(step)) + slack
         self._slack[name] = noise
         if noise == 0:
             return match
-        return self.index.find(values, SAME + _MARGIN * noise) or match
+        return self.index.find(values, SAME + noise) or match
 
     def _inherited_slack(self, step: Step | None) -> float:
         return max((self._slack.get(n, 0.0) for n in step.inputs), default=0.0) if step else 0.0
@@ -239,9 +241,7 @@ class Walk:
     def _is_output(self, name: str, place: int) -> bool:
         if name in self.forced:
             return True
-        match = self.index.compare(
-            place, self.clean[name], SAME + _MARGIN * self._slack.get(name, 0.0)
-        )
+        match = self.index.compare(place, self.clean[name], SAME + self._slack.get(name, 0.0))
         return match is not None and match.strong
 
     def _settle(self, doubtful: list[Step]) -> Parting | None:
@@ -347,8 +347,8 @@ class Walk:
                 laid = [g.reshape(v.shape) for g, v in zip(given, ours, strict=True)]
                 if difference(ours, laid) <= SAME:
                     return False
-        noise = explained(step, inputs, made, self.known(step))
-        match = self.index.find(ours, SAME + _MARGIN * noise)
+        noise = explained(step, inputs, made, self._originals_of(step))
+        match = self.index.find(ours, SAME + noise)
         claimed = {self.matches[name].place for name in known}
         return match is not None and match.strong and match.place not in claimed
 

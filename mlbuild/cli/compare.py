@@ -12,8 +12,15 @@ from mlbuild.errors import Problem, UsageError
 from mlbuild.report.comparison import describe_comparison
 from mlbuild.stages import folder
 
-_TRUSTED = {".pt", ".pt2", ".pth"}
-_MODELS = {".mlpackage", ".mlmodel"}
+_PICKLES = {".pkl", ".pickle", ".joblib"}
+_KERAS = {".h5", ".hdf5", ".keras"}
+_MAY_RUN_CODE = {".pt", ".pt2", ".pth", ".h5", ".hdf5", *_PICKLES}
+_KNOWN = {".mlpackage", ".mlmodel", ".onnx", *_MAY_RUN_CODE, *_KERAS}
+_READABLE = (
+    "a torch model's folder",
+    "a Keras SavedModel",
+    *(".pt", ".pt2", ".onnx", ".h5", ".keras", ".pkl", ".joblib", ".mlpackage", ".mlmodel"),
+)
 
 
 @click.command(
@@ -33,7 +40,7 @@ _MODELS = {".mlpackage", ".mlmodel"}
 )
 @click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="Files read.")
 @click.option("--rows", type=click.IntRange(0), default=10, show_default=True, help="Rows shown.")
-@click.option("--trust", is_flag=True, help="Load a .pt or .pt2 file, which may run code.")
+@click.option("--trust", is_flag=True, help="Load a file that may run code: .pt, .pkl, .h5.")
 @options.JSON
 def command(
     reference: Path,
@@ -44,10 +51,11 @@ def command(
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Compare CANDIDATE, an .mlpackage, with REFERENCE, operator by operator.
+    """Compare CANDIDATE, a Core ML model, with REFERENCE, operator by operator.
 
-    REFERENCE is a torch model's folder, a traced (.pt) or exported (.pt2) program, or another
-    .mlpackage. An operator is named if it makes something else of right inputs than the
+    REFERENCE is a torch model's folder, a traced (.pt) or exported (.pt2) program, an .onnx file,
+    a Keras model (.h5, .keras, SavedModel), a scikit-learn estimator (.pkl, .joblib), or another
+    Core ML model. An operator is named if it makes something else of right inputs than the
     reference does; what rounding to float16 explains is told apart.
     """
     _check(reference, candidate, trust)
@@ -57,7 +65,7 @@ def command(
         "limit": limit,
         "stages": str(folder()),
     }
-    answer = modeljob.answer("compare", candidate, params)
+    answer = modeljob.answer("compare", candidate, params, _toolchain(reference))
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
@@ -68,15 +76,13 @@ def command(
 def _check(reference: Path, candidate: Path, trust: bool) -> None:
     if not reference.exists():
         raise UsageError(Problem(f"there is no reference at {reference}"))
-    known = reference.suffix.lower() in _TRUSTED | _MODELS or (reference / "model.json").is_file()
-    if not known:
+    end = reference.suffix.lower()
+    saved = _is_saved_model(reference)
+    if end not in _KNOWN and not saved and not (reference / "model.json").is_file():
         raise UsageError(
-            Problem(
-                f"{reference}: not a reference that can be read",
-                allowed=("a torch model's folder", ".pt", ".pt2", ".mlpackage"),
-            )
+            Problem(f"{reference}: not a reference that can be read", allowed=_READABLE)
         )
-    if reference.suffix.lower() in _TRUSTED and not trust:
+    if (end in _MAY_RUN_CODE or saved) and not trust:
         raise UsageError(
             Problem(
                 f"{reference}: a file of this kind may run code when it is loaded",
@@ -84,7 +90,20 @@ def _check(reference: Path, candidate: Path, trust: bool) -> None:
             )
         )
     if not candidate.exists():
-        raise UsageError(Problem(f"there is no model at {candidate}", hint="name an .mlpackage"))
+        raise UsageError(
+            Problem(f"there is no model at {candidate}", hint="name an .mlpackage or .mlmodel")
+        )
+
+
+def _toolchain(reference: Path) -> str:
+    end = reference.suffix.lower()
+    if end == ".onnx":
+        return "onnx"
+    return "tensorflow" if end in _KERAS or _is_saved_model(reference) else "torch"
+
+
+def _is_saved_model(path: Path) -> bool:
+    return (path / "saved_model.pb").is_file()
 
 
 def _samples(text: str) -> str:

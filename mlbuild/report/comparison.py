@@ -32,9 +32,8 @@ def _verdict(facts: Mapping[str, Any]) -> list[str]:
     if guilty is None:
         return ["no operator is at fault: what differs, rounding and compression explain"]
     use = guilty["operator"]
-    name = f"{use['opset']}.{use['type']}" if use["opset"] else use["type"]
     makes = ", ".join(use["outputs"])
-    where = f"operation {use['index']} of {use['block']}" if use["opset"] else use["block"]
+    name, where = _called(use)
     lines = [f"guilty: {name} (makes {makes}; {where})", f"  {guilty['why']}"]
     if guilty["scope"]:
         lines.append(f"  in the reference: {guilty['reference']}")
@@ -49,6 +48,15 @@ def _verdict(facts: Mapping[str, Any]) -> list[str]:
     if further:
         lines.append(f"  {further} more: see --json")
     return lines
+
+
+def _called(use: Mapping[str, Any]) -> tuple[str, str]:
+    """An operator's name and where it stands; only those of ML Programs have an opset."""
+    if not use["opset"]:
+        return use["type"], use["block"]
+    if use["opset"].startswith("specification"):
+        return use["type"], use["block"] or "the model itself"
+    return f"{use['opset']}.{use['type']}", f"operation {use['index']} of {use['block']}"
 
 
 def _table(rows: list[Mapping[str, Any]]) -> list[str]:

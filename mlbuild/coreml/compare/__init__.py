@@ -11,6 +11,7 @@ from .against import compare
 from .comparison import Comparison, Guilty, Row
 from .coreml_reference import CoreMLReference
 from .figures import Figures, figures
+from .keras_reference import KerasReference
 from .onnx_reference import OnnxReference
 from .recording import Recorded, Recording, Reference
 from .sampling import random_samples, read_samples
@@ -22,6 +23,7 @@ __all__ = [
     "CoreMLReference",
     "Figures",
     "Guilty",
+    "KerasReference",
     "OnnxReference",
     "Recorded",
     "Recording",

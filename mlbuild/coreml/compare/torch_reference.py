@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..errors import InputError
 from .recording import Recorded, Recording, Sample, real
 
 Prepare = Callable[[Sample], Sequence[torch.Tensor] | torch.Tensor]
@@ -66,7 +67,7 @@ class TorchReference:
         for number, argument in enumerate(arguments):
             recorder.given(f"input {number}", argument)
         with torch.no_grad(), _plainly(self._module), _scopes(self._module, recorder), recorder:
-            outputs = self._module(*arguments)
+            outputs = _answer(self._module, arguments)
         self._computed = recorder.constants
         flat = list(_tensors(outputs))
         names = self._names if len(self._names) == len(flat) else _output_names(outputs, flat)
@@ -85,6 +86,19 @@ class TorchReference:
 def arrays_in_order(sample: Sample) -> list[torch.Tensor]:
     """A sample's arrays as tensors, in the order in which it names them."""
     return [real(torch.as_tensor(value)) for value in sample.values()]
+
+
+def _answer(module: Callable[..., Any], arguments: list[torch.Tensor]) -> Any:
+    try:
+        return module(*arguments)
+    except Exception as error:  # anything that a module's code may raise
+        # A traced module tells its own traceback first, what went wrong in the last line.
+        text = str(error).strip().split("\n")
+        told = text[-1] if isinstance(error, torch.jit.Error) else text[0]
+        shapes = ", ".join(str(list(argument.shape)) for argument in arguments)
+        raise InputError(
+            f"the reference fails on a sample: {told or type(error).__name__}", got=shapes
+        ) from error
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[misc]  # the engine's mypy sees no torch
@@ -188,7 +202,10 @@ def _plainly(module: Any) -> Iterator[None]:
     training = getattr(module, "training", False)
     fast = torch.backends.mha.get_fastpath_enabled()
     if training:
-        module.eval()
+        try:
+            module.eval()
+        except NotImplementedError:  # an exported program: its mode is part of it
+            training = False
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):

@@ -1,6 +1,8 @@
-"""The job behind `mlbuild compare`; runs in the torch toolchain."""
+"""The job behind `mlbuild compare`; runs in the toolchain that can read the reference."""
 
 import json
+import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -11,11 +13,15 @@ from PIL import Image
 from mlbuild.coreml import CoreMLError, load
 from mlbuild.coreml.compare import (
     CoreMLReference,
+    KerasReference,
+    OnnxReference,
+    SklearnReference,
     TorchReference,
     compare,
     random_samples,
     read_samples,
 )
+from mlbuild.coreml.features import encode_inputs
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -29,7 +35,10 @@ def run(job):
         if (path / "model.json").is_file():
             reference, samples = _described(job, path, model)
         else:
-            reference, samples = _opened(job, path), _samples(job, model)
+            samples = _samples(job, model)
+            for sample in samples:  # Core ML's own complaint is clearer than another framework's
+                encode_inputs(model.description, sample)
+            reference = _opened(job, path)
         answer = compare(reference, candidate, samples).to_json()
     except CoreMLError as error:
         job.fail(str(error))
@@ -40,12 +49,45 @@ def _opened(job, path):
     end = path.suffix.lower()
     if end in (".mlpackage", ".mlmodel"):
         return CoreMLReference(path)
+    if end == ".onnx":
+        return OnnxReference(path)
+    if end in (".h5", ".hdf5", ".keras") or path.is_dir():
+        return KerasReference(_keras(job, path))
+    if end in (".pkl", ".pickle", ".joblib"):
+        return SklearnReference(_estimator(job, path))
     try:
         if end == ".pt2":
             return TorchReference(torch.export.load(path).module())
         return TorchReference(torch.jit.load(path, map_location="cpu"))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, pickle.UnpicklingError) as error:
         job.fail(f"{path.name} is no {'exported' if end == '.pt2' else 'traced'} program: {error}")
+
+
+def _keras(job, path):
+    """A model of Keras 2, which coremltools converts, or of Keras 3."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras  # only the toolchain tensorflow has the two
+    import tf_keras
+
+    failures = []
+    for library in (tf_keras, keras):
+        try:
+            return library.models.load_model(path, compile=False)
+        except Exception as error:  # of h5py, zipfile, TensorFlow or the layers themselves
+            failures.append(f"Keras {library.__version__}: {str(error).strip().splitlines()[0]}")
+    return job.fail(f"{path.name} is no Keras model: {'; '.join(failures)}")
+
+
+def _estimator(job, path):
+    import joblib  # reads what pickle wrote too; scikit-learn brings it
+
+    try:
+        estimator = joblib.load(path)
+    except Exception as error:  # whatever the pickled classes raise
+        job.fail(f"{path.name} cannot be unpickled: {type(error).__name__}: {error}")
+    if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
+        job.fail(f"{path.name} holds no estimator but a {type(estimator).__name__}")
+    return estimator
 
 
 def _samples(job, model):

@@ -30,7 +30,7 @@ _TARGETS = ["iOS15", "iOS16", "iOS17", "iOS18", "iOS26"]
 def command(
     model: Path, samples: str, limit: int, target: str | None, strict: bool, as_json: bool
 ) -> int:
-    """Check MODEL, an .mlpackage: float16, constants, opsets, NaN, compression, Neural Engine."""
+    """Check a Core ML MODEL: float16, constants, opsets, NaN, compression, Neural Engine."""
     if not samples.isdigit():
         if not Path(samples).exists():
             raise UsageError(

@@ -37,6 +37,18 @@ def outline(spec: Any) -> dict[str, Any]:
     return {}
 
 
+def network_weights(spec: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Each weight of a network, or of all networks of a pipeline: layer, path, WeightParams."""
+    kind = spec.WhichOneof("Type")
+    if kind in _PIPELINES:
+        whole = getattr(spec, kind)
+        for model in getattr(whole, "pipeline", whole).models:
+            yield from network_weights(model)
+    elif kind in _NETWORKS:
+        for layer in _layers(getattr(spec, kind)):
+            yield from ((layer, path, weight) for path, weight in _weights(layer))
+
+
 def _vectors(message: Any) -> int:
     kind = message.WhichOneof("supportVectors")
     return len(getattr(message, kind).vectors) if kind else 0

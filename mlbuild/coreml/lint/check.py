@@ -1,4 +1,4 @@
-"""All checks of an ML Program, in the order in which they are told."""
+"""All checks of a model, in the order in which they are told."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 from ..body import Options
 from ..compare.stepping import Steps
-from ..errors import UnsupportedError
+from ..mil.body import ProgramBody
 from ..model import load_spec
 from ..package import open_model
 from .finding import Finding, ordered
+from .flowing import reached_in
+from .network_weights import weights_of
 from .neural_engine import off_the_engine
 from .numbers import reached
 from .opsets import too_new
@@ -24,7 +26,8 @@ def lint(
     """Check a model.
 
     Args:
-        path: An ``.mlpackage`` that holds an ML Program.
+        path: An ``.mlpackage`` or ``.mlmodel``. Most checks are of ML Programs; of networks,
+            classical models and pipelines, what samples reach and what their weights hold.
         samples: Inputs as ``predict`` takes them; what float16 does to values is only seen on
             those that are reached.
         target: The oldest system that it is meant for, ``iOS15`` to ``iOS26``; by default what
@@ -34,12 +37,10 @@ def lint(
         Findings, the worst first.
     """
     files = open_model(path)
-    kind = files.spec.WhichOneof("Type")
-    if kind != "mlProgram":
-        raise UnsupportedError(
-            "only an ML Program can be checked", place=str(path), got=kind, allowed=("mlProgram",)
-        )
-    steps = Steps(load_spec(files.spec, files.folder, Options("float32")))
+    model = load_spec(files.spec, files.folder, Options("float32"))
+    if not isinstance(model.body, ProgramBody):
+        return ordered([*weights_of(files.spec), *reached_in(model, samples)])
+    steps = Steps(model)
     return ordered(
         [
             *too_new(steps.function, files.spec.specificationVersion, target),

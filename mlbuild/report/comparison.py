@@ -83,7 +83,9 @@ def _table(rows: list[Mapping[str, Any]]) -> list[str]:
 def _psnr(figures: Mapping[str, Any]) -> str:
     if figures["nan"] or figures["inf"]:
         return f"{figures['nan']} NaN, {figures['inf']} inf"
-    return f"{figures['psnr_db']:.1f} dB" if figures["psnr_db"] is not None else "equal"
+    if figures["psnr_db"] is not None:
+        return f"{figures['psnr_db']:.1f} dB"
+    return "equal" if figures["max_abs"] == 0 else "nothing alike"
 
 
 def _share(value: float | None) -> str:

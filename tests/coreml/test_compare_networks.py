@@ -127,3 +127,11 @@ def test_a_reference_that_takes_no_such_sample_is_told_with_the_shape(save):
         "the reference fails on a sample: mat1 and mat2 shapes cannot be multiplied "
         "(36x12 and 7x2)\n  got: [1, 3, 12, 12]"
     )
+
+
+def test_a_reference_of_something_else_is_told_by_the_size_of_its_output(net, save_torch):
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(432, 7)).eval()
+    program = save_torch(net, torch.zeros(1, 3, 12, 12), precision="float32")
+    found = compare(TorchReference(other), program, samples())
+    assert found.guilty.operator.type == "outputs"
+    assert found.guilty.why.endswith("is [1, 5], the reference gives [1, 7]")

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlbuild.report.comparison import describe_comparison
 
-FIGURES = {"psnr_db": 61.25, "nan": 0, "inf": 0}
+FIGURES = {"psnr_db": 61.25, "max_abs": 0.0, "nan": 0, "inf": 0}
 USE = {
     "type": "softmax",
     "opset": "iOS17",
@@ -73,3 +73,22 @@ def test_values_that_are_not_finite_are_counted() -> None:
     facts = copy.deepcopy(FACTS)
     facts["outputs"][0]["declared"] = {"psnr_db": None, "nan": 2, "inf": 1}
     assert "output y: 2 NaN, 1 inf as declared" in describe_comparison(facts, 0)
+
+
+def test_values_that_have_no_ratio_are_equal_or_not_alike_at_all() -> None:
+    facts = copy.deepcopy(FACTS)
+    facts["outputs"][0]["declared"] = {**FIGURES, "psnr_db": None, "max_abs": 0.0}
+    facts["outputs"][0]["float32"] = {**FIGURES, "psnr_db": None, "max_abs": None}
+    assert "output y: equal as declared, nothing alike without rounding" in (
+        describe_comparison(facts, 0)
+    )
+
+
+def test_only_operators_of_programs_are_told_with_an_opset() -> None:
+    facts = copy.deepcopy(FACTS)
+    for opset, block, told in (
+        ("specification 4", "active", "guilty: relu (makes "),
+        ("specification 1", "", "; the model itself)"),
+    ):
+        facts["guilty"]["operator"] |= {"opset": opset, "block": block, "type": "relu"}
+        assert told in describe_comparison(facts, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def compare(
         suspects += misplaced(walk)
     if not suspects:  # else each wrong value might be one that float16 was never meant to hold
         suspects += rounded_away(walk)
-    suspects = ranked([*_labels(reference, plain), *suspects])
+    suspects = ranked([*_labels(reference, plain), *suspects]) or _of_other_sizes(walk)
     rows, outputs = _measure(walk, plain, declared)
     return Comparison(
         guilty=suspects[0] if suspects else None,
@@ -99,6 +100,19 @@ def _labels(reference: Reference, candidate: Model) -> list[Guilty]:
     why = f"the labels {order}: at position {wrong} is {got}, the reference has {wanted}"
     use = outside("labels", name, f"{len(ours)} labels")
     return [Guilty(use, 1.0, why, "labels", "labels", "", 1.0, 1.0)]
+
+
+def _of_other_sizes(walk: Walk) -> list[Guilty]:
+    """An output that is of no size that the reference gives: two models of other things."""
+    theirs = [walk.index.first.values[place] for _, place in walk.index.first.outputs]
+    for name in walk.outputs():
+        value = walk.clean[name][0]
+        if value.numel() not in {t.value.numel() for t in theirs}:
+            given = ", ".join(str(list(t.value.shape)) for t in theirs)
+            why = f"the output {name} is {list(value.shape)}, the reference gives {given}"
+            use, told = outside("outputs", name, str(list(value.shape))), str(theirs[0])
+            return [Guilty(use, 1.0, why, "arithmetic", told, "", math.inf, math.inf)]
+    return []
 
 
 def _measure(walk: Walk, plain: Model, declared: Model) -> tuple[list[Row], list[OutputRow]]:

@@ -79,7 +79,9 @@ def _of_rank(array: Any, shape: Sequence[int | None], name: str) -> Any:
         if array.shape[:spare] == (1,) * spare:
             return array.reshape(array.shape[spare:])
     elif array.size == known or (unknown and known and array.size % known == 0):
-        return array.reshape([n or -1 for n in shape])
+        laid = array.reshape([n or -1 for n in shape])
+        if [n for n in laid.shape if n != 1] == [n for n in array.shape if n != 1]:
+            return laid
     raise InputError(
         "an array of the wrong size for the reference",
         place=f"input '{name}'",

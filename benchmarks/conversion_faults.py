@@ -11,6 +11,11 @@ the gates that a user gets without writing any, and to `compare`, which shall na
 Conversions get every class of fault; compressed models those of compression, since a fault that
 is smaller than what compression costs cannot be told from it: the last table says how many of the
 others are seen nevertheless. A fault that changes nothing is not counted (see conversion/judging).
+
+What counts as named: the operator that `compare` accuses first is the damaged one (or the copy that
+was put behind it, or the reader of a damaged compressed weight). Where the operator was removed,
+it cannot be accused: there, and only there, one that reads what it made, or the one that it read,
+counts too; the table tells these as neighbours.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ from benchmarks.conversion.nets import NETS
 from benchmarks.conversion.sources import TorchSource, write_samples
 
 OF_COMPRESSION = ("table cut off", "scale of weights")
+BEHIND = 1  # faults of each class that is not of compression, in a compressed model
 PER_CLASS = 5  # faults of a class in a model
 
 
@@ -76,6 +82,7 @@ class Injected:
     named: bool
     compare: str
     behind_compression: bool  # of another class than compression's own, in a compressed model
+    neighbour: bool = False  # named, of an operator that is missing
 
 
 def damaged() -> list[Model]:
@@ -131,8 +138,10 @@ class World:
         """Damage it, one fault at a time."""
         truth = Truth(self.net, self.package)
         rng = np.random.default_rng([seed, *self.model.name.encode()])
-        for found in sites(truth.original, seed).values():
-            for place in rng.permutation(len(found))[: per_class or None]:
+        for kind, found in sites(truth.original, seed).items():
+            behind = bool(self.model.how) and kind not in OF_COMPRESSION
+            most = BEHIND if behind and per_class else per_class
+            for place in rng.permutation(len(found))[: most or None]:
                 yield self._one(truth, found[place])
 
     def _one(self, truth: Truth, site: Site) -> Injected:
@@ -148,7 +157,7 @@ class World:
             if behind:
                 return Injected(*facts, "", caught.wrong, caught.why, False, "", True)
             who = named(self.net, self.source, package, site)
-        return Injected(*facts, "", caught.wrong, caught.why, who.wrong, who.why, False)
+        return Injected(*facts, "", caught.wrong, caught.why, who.wrong, who.why, False, who.beside)
 
 
 def work(model: Model, folder: Path, per_class: int, seed: int) -> list[Injected]:
@@ -224,14 +233,15 @@ def reached(injected: list[Injected], accused: dict[str, str]) -> bool:
 def report(injected: list[Injected], models: int, accused: dict[str, str]) -> None:
     """The tables for people and for the README."""
     faults = counted(injected)
-    print("| fault | injected | caught by parity | named by compare |")
-    print("| --- | ---: | ---: | ---: |")
+    print("| fault | injected | caught by parity | named by compare | of these neighbours |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     by_class: dict[str, list[Injected]] = defaultdict(list)
     for fault in faults:
         by_class[fault.kind].append(fault)
     for kind, some in (*sorted(by_class.items()), ("**all**", faults)):
         caught, right = (_share([getattr(i, n) for i in some]) for n in ("caught", "named"))
-        print(f"| {kind} | {len(some)} | {caught} | {right} |")
+        beside = sum(i.neighbour for i in some)
+        print(f"| {kind} | {len(some)} | {caught} | {right} | {beside} |")
     none = [i for i in injected if i.none]
     behind = [i for i in injected if i.behind_compression and not i.none]
     print(f"\nno faults, not counted: {len(none)}")

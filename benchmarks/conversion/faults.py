@@ -1,7 +1,8 @@
 """What converters get wrong: every fault that can be put into a program, and where it then is.
 
 A *site* is one fault in one place. ``place`` is the value that the damaged operator makes; ``also``
-are names that are as right: where an operator is missing, those that take its place.
+are other values of the same operator, or the copy of it; ``beside`` are, where the operator was
+removed, those that read what it made and the one that it read.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Site:
     place: str
     edit: Edit
     also: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 Finder = Callable[[Program, np.random.Generator], Iterator[Site]]

@@ -27,7 +27,8 @@ def dropped(program: Program, rng: np.random.Generator) -> Iterator[Site]:
             program.remove(name)
             program.rewire(name, source)
 
-        yield Site("operator dropped", f"{operation.type} is missing", name, edit, users)
+        what = f"{operation.type} is missing"
+        yield Site("operator dropped", what, name, edit, beside=(source, *users))
 
 
 @finder("operator doubled")
@@ -35,8 +36,7 @@ def doubled(program: Program, rng: np.random.Generator) -> Iterator[Site]:
     """An operator is applied to its own result."""
     for operation, source in _keeping_shape(program):
         name, twice = made(operation), f"{made(operation)}_twice"
-        users = tuple(program.consumers(name))
-        if not users or operation.type == "reshape":
+        if not program.consumers(name) or operation.type == "reshape":
             continue
 
         def edit(
@@ -52,8 +52,7 @@ def doubled(program: Program, rng: np.random.Generator) -> Iterator[Site]:
             _insert_behind(program, name, again)
             program.rewire(name, twice, skip=twice)
 
-        also = (twice, *(made(user) for user in users))
-        yield Site("operator doubled", f"{operation.type} stands twice", name, edit, also)
+        yield Site("operator doubled", f"{operation.type} stands twice", name, edit, (twice,))
 
 
 def _keeping_shape(program: Program) -> Iterator[tuple[Any, str]]:
@@ -208,7 +207,7 @@ def overflow(program: Program, rng: np.random.Generator) -> Iterator[Site]:
                         if binding.WhichOneof("binding") == "name" and binding.name == name:
                             binding.name = low
 
-        also = (f"{name}_high", f"{name}_low", *(made(u) for u in program.consumers(name)))
+        also = (f"{name}_high", f"{name}_low")
         yield Site("float16 overflow", f"{operation.type} times 60000", name, edit, also)
 
 
@@ -271,8 +270,7 @@ def channels(program: Program, rng: np.random.Generator) -> Iterator[Site]:
     """BGR for RGB: in the description, or in the first weights."""
     for feature in program.spec.description.input:
         if feature.type.WhichOneof("Type") == "imageType":
-            users = tuple(made(o) for o in program.consumers(feature.name))
-            yield Site("channel order", "the image is BGR", feature.name, _bgr, users)
+            yield Site("channel order", "the image is BGR", feature.name, _bgr)
             first = next(iter(program.operations("conv")), None)
             array = constant(program, first, "weight") if first is not None else None
             if array is not None:

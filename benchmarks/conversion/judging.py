@@ -30,6 +30,7 @@ class Verdict:
 
     wrong: bool
     why: str
+    beside: bool = False  # named is a neighbour of an operator that is missing
 
 
 class _Job(SimpleNamespace):
@@ -111,17 +112,18 @@ def _numbers(outputs: dict[str, Any]) -> np.ndarray:
 
 
 def named(net: Net, source: TorchSource, package: Path, site: Site) -> Verdict:
-    """Whether ``compare`` accuses the operator that was damaged."""
+    """Whether ``compare`` accuses the operator that was damaged, or one next to where it was."""
     guilty = guilty_of(net, source, package)
     if guilty is None:
         return Verdict(False, "nobody is accused")
     names = {name for name, _ in guilty.operator.outputs}
     told = f"{guilty.operator.type} {', '.join(sorted(names))}"
-    return Verdict(bool(names & {site.place, *site.also}), told)
+    exact, beside = names & {site.place, *site.also}, names & set(site.beside)
+    return Verdict(bool(exact or beside), told, beside=bool(beside and not exact))
 
 
 def guilty_of(net: Net, source: TorchSource, package: Path) -> Any:
-    """Whom ``compare`` accuses, on two inputs."""
+    """Whom ``compare`` accuses, on three inputs."""
     prepare = None
     if source.preprocessing is not None:
         fit = source.preprocessing.preprocess
@@ -130,4 +132,4 @@ def guilty_of(net: Net, source: TorchSource, package: Path) -> Any:
             return fit(sample["image"])[None]
 
     reference = TorchReference(source.module, prepare, labels=source.labels)
-    return compare(reference, package, inputs(net, 1, 2)).guilty
+    return compare(reference, package, inputs(net, 1, 3)).guilty

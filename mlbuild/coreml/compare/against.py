@@ -27,7 +27,7 @@ from .stepping import Steps
 from .unstepped import coarsest, compare_unstepped
 from .walk import Walk
 
-_LOCAL = 10 * SAME  # smaller local errors are not followed to the outputs
+_LOCAL = 100 * SAME  # smaller local errors are not followed to the outputs
 _MEASURED = 16
 
 

@@ -16,6 +16,7 @@ import torch
 
 _ROOM = 1.1  # scales and tables are rounded to float16 themselves
 _TAIL = 4.0  # what is beyond a table's last entry may lie further from it
+_GAP, _OF_BLOCKS = 0.1, 0.6  # of the median of what pruning kept
 _HALF = 2.0**-11  # the weight was float16 before it was compressed, and is again
 
 Operand = Callable[[str], Any]  # an operand of the operation that decompresses, None if absent
@@ -72,7 +73,9 @@ def _pruned(value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     kept = value[value != 0].abs()
     least, middle = (float(kept.min()), float(kept.median())) if kept.numel() else (0.0, 0.0)
     gone = value == 0
-    return gone * least, gone * middle  # of blocks, each may have had a threshold of its own
+    # Where no gap is left around zero, each block or channel had a threshold of its own.
+    usual = least if least > _GAP * middle else _OF_BLOCKS * middle
+    return gone * usual, gone * middle
 
 
 def _groups(operand: Operand, value: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ _ARITHMETIC = 4e-6  # float32 sums, as a share of the values' own size
 _PEAK = 60.0  # a single element may be so many times worse than the root mean square
 _MAX_RANK = 5
 _PICKED = 8192  # elements that tell how much a value varies
-SAME = 1e-4  # float32 arithmetic in another order stays far below
+SAME = 1e-5  # float32 arithmetic in another order stays below, less what is taken off for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class Index:
             if abs(norms[1] - total) > room * size * count**0.5 + 1e-6:
                 continue
             match = self.compare(place, values, tolerance)
-            if match is None or (best is not None and not match.is_better_than(best)):
+            if match is None or (best is not None and not _is_better(match, best, values)):
                 continue
             best = match
-            if best.strong and best.same and not best.piece:
+            if best.strong and not best.piece and _apart(values, best.values) == 0:
                 break
         return best
 
@@ -179,6 +179,17 @@ def is_telling(values: Tensors) -> bool:
         return False
     first = values[0].reshape(-1)[:1]
     return any(bool((value != first).any()) for value in values) and values[0].dtype != torch.bool
+
+
+def _is_better(match: Match, best: Match, values: Tensors) -> bool:
+    """Whether to prefer a match; of two that arithmetic cannot tell apart, the nearer one."""
+    if match.is_better_than(best) or best.is_better_than(match):
+        return match.is_better_than(best)
+    return _apart(values, match.values) < _apart(values, best.values)
+
+
+def _apart(ours: Tensors, theirs: Tensors) -> float:
+    return sum(float((a - b).abs().sum()) for a, b in zip(ours, theirs, strict=False))
 
 
 def _kinds(recording: Recording) -> list[str]:

@@ -13,7 +13,7 @@ import torch
 
 from .comparison import Guilty
 from .judge import damage
-from .matching import SAME, Tensors, difference
+from .matching import Tensors, difference
 from .stepping import Step
 from .walk import Walk
 
@@ -67,7 +67,7 @@ def _wanted(
     """The reference's value that an operator gives with one weight, and that weight's factors."""
     instead = {**walk.known(step), name: original}
     made = [step.run(given, instead)[step.outputs[0]] for given in walk.inputs_of(step)]
-    match = walk.index.find(made, SAME)
+    match = walk.index.find(made, _AFFINE)
     if match is not None and match.strong and not match.piece:
         return match.place, original
     axis = _CHANNELS.get(step.use.type)

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from .aligning import align_outputs
 from .matching import SAME, Index, Match, Tensors, difference, is_telling
-from .recording import Recording, Sample
+from .recording import Sample
 from .rounding import Known, Originals, explained, unrounded
 from .stepping import Step, Steps
 
+_LAYOUT = ("cast", "expand_dims", "identity", "reshape", "squeeze", "transpose")
 _LOOK_AHEAD = 24  # operations behind a value that are tried for a match
 _TRIALS = 24  # values of the reference that are tried for one of the candidate
 
@@ -247,7 +249,10 @@ class Walk:
     def _settle(self, doubtful: list[Step]) -> Parting | None:
         """The first value that has to be replaced, seen by what comes right behind it."""
         known = {n for n in self.matches if self._is_right(n)}
-        for number, step in enumerate(doubtful):
+        # What only lays a right value out anew is looked at last: its reader may lack a step.
+        order = sorted(range(len(doubtful)), key=lambda n: self._only_lays_out(doubtful[n]))
+        for number in order:
+            step = doubtful[number]
             for name in step.outputs:
                 if not self._could_be_replaced(name):
                     continue
@@ -263,6 +268,18 @@ class Walk:
                     match = next(self._as_matches(place, self.clean[name]))
                     return self._parting(doubtful, step, name, match, False)
         return None
+
+    def _only_lays_out(self, step: Step) -> bool:
+        """Whether a step gives what it is given, which is right, in the same order."""
+        return (
+            step.use.type in _LAYOUT
+            and all(name in self._inherited for name in step.outputs)
+            and all(self._is_right(n) or self._is_laid_out(n) for n in step.inputs)
+        )
+
+    def _is_laid_out(self, name: str) -> bool:
+        step = self.steps.makers.get(name)
+        return step is not None and self._only_lays_out(step)
 
     def _could_be_replaced(self, name: str) -> bool:
         values = self.clean[name]
@@ -365,25 +382,3 @@ def _as_declared(step: Step, name: str, values: Tensors) -> Tensors:
     if None in shape or tuple(values[0].shape) == shape:
         return values
     return [torch.zeros([n or 0 for n in shape], dtype=value.dtype) for value in values]
-
-
-def align_outputs(steps: Steps, recording: Recording) -> dict[str, int]:
-    """Which value of the candidate answers which output of the reference: by name, else by order.
-
-    A classifier's scores stand for its label and its dictionary.
-    """
-    names = []
-    for name in steps.outputs:
-        maker = steps.makers.get(name)
-        if maker is not None and maker.use.type == "classify":
-            name = maker.use.inputs["probabilities"][0]
-        if name not in names:
-            names.append(name)
-    theirs = list(recording.outputs)
-    by_name = {n: p for n, p in theirs if n}
-    found = {n: by_name[n] for n in names if n in by_name}
-    rest = [n for n in names if n not in found]
-    free = [p for n, p in theirs if n not in found]
-    for name, place in zip(rest, free, strict=False):
-        found[name] = place
-    return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mlbuild.coreml import UnsupportedError
+from mlbuild.coreml.compare.moved import Moved
 
 from ..._shared.coreml_package.canonical import size_of
 from ..._shared.parity.figures import EQUAL_DB
@@ -18,6 +22,8 @@ from .compare import Classes, Outputs, Row
 from .margin import Expectation, declares_half, expectation, margin, weights_db
 from .margin import told as told_of
 from .write import write
+
+_MOVED = 16  # samples are enough to see what moved weights do, each with a draw of its own
 
 
 @told
@@ -63,21 +69,25 @@ def judge(
     params = job.params
     side = CoreMLSide(candidate, params.precision, params.scaling)
     order = match(reference, side)
-    exact = _exact(candidate, side, params)
-    rows, rounded = _ask(job, samples, reader, (reference, side, exact), classes=order is not None)
+    exact, allowed = _exact(candidate, side, params), weights_db(candidate)
+    moved = _moved(candidate, side, params) if allowed is not None else None
+    asked = (reference, side, exact, moved)
+    rows, rounded, shifted = _ask(job, samples, reader, asked, classes=order is not None)
     reader.report(job, len(samples))
     result = _result(rows, reference.labels, order, params.topk)
-    again = None
-    if rounded:
-        same = None if order is None else np.arange(len(order))
+    same = None if order is None else np.arange(len(order))
+
+    def sides_of(what: str, rows: list[Row]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         try:
-            again = _result(rounded, side.labels, same, params.topk)
+            return _result(rows, side.labels, same, params.topk).sides() if rows else {}
         except Problem as problem:
-            job.log(f"what rounding costs cannot be told: {problem}")
-    allowed = weights_db(candidate)
-    noise = again.sides() if again is not None else {}
-    sides = result.sides()
-    least = {n: expectation(noise.get(n), allowed, exact is not None) for n in sides}
+            job.log(f"what {what} costs cannot be told: {problem}")
+            return {}
+
+    noise, steps, sides = (
+        sides_of("rounding", rounded), sides_of("compression", shifted), result.sides(),
+    )  # fmt: skip
+    least = {n: expectation(noise.get(n), allowed, exact is not None, steps.get(n)) for n in sides}
     margins = [margin(*both, least[name]) for name, both in sides.items()]
     return Compared(result, least, min(EQUAL_DB, *margins))
 
@@ -100,16 +110,29 @@ def _exact(candidate: Path, side: CoreMLSide, params: Any) -> CoreMLSide | None:
     return exact
 
 
+def _moved(candidate: Path, side: CoreMLSide, params: Any) -> tuple[CoreMLSide, CoreMLSide] | None:
+    """The candidate in float32 arithmetic, and with its weights moved within their steps."""
+    plain = CoreMLSide(candidate, "float32", params.scaling)
+    plain.adopt(side.preprocessing)
+    moved = copy(plain)
+    try:
+        moved.model = Moved(plain.model)
+    except UnsupportedError:  # no ML Program: the bits of its weights have to do
+        return None
+    return plain, moved
+
+
 def _ask(
     job: Any,
     samples: list[Sample],
     reader: Reader,
-    sides: tuple[Any, CoreMLSide, CoreMLSide | None],
+    asked: tuple[Any, CoreMLSide, CoreMLSide | None, tuple[CoreMLSide, CoreMLSide] | None],
     *,
     classes: bool,
-) -> tuple[list[Row], list[Row]]:
-    """Answers of reference and candidate; those of both arithmetics of the candidate."""
-    rows, rounded = [], []
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Answers of reference and candidate; of both arithmetics; with weights moved."""
+    *sides, moved = asked
+    rows, rounded, shifted = [], [], []
     for done, sample in enumerate(samples, 1):
         content = reader.read(sample)
         job.progress(done, len(samples), sample.name)
@@ -117,11 +140,13 @@ def _ask(
             continue
         try:
             ours, theirs, *exact = [_answer(s, content, classes) for s in sides if s is not None]
+            if moved is not None and len(shifted) < _MOVED:
+                shifted.append(Row(sample, *(_answer(s, content, classes) for s in moved)))
         except Problem as problem:
             raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
         rows.append(Row(sample, ours, theirs))
         rounded += [Row(sample, other, theirs) for other in exact]
-    return rows, rounded
+    return rows, rounded, shifted
 
 
 def _answer(side: Any, content: Any, classes: bool) -> dict[str, np.ndarray]:

@@ -42,6 +42,19 @@ def tools(python: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["tests/coreml", "tests/stages"])
 def test_the_suite_passes_in_the_torch_toolchain(suite: str, python: Path, tools: Path) -> None:
+    run(python, tools, suite)
+
+
+@pytest.mark.toolchain
+@pytest.mark.slow
+@pytest.mark.campaign
+def test_references_in_onnx_pass_in_the_onnx_toolchain(tools: Path) -> None:
+    python = Toolchains(ROOT, {}).ensure("onnx", lambda done, total, text: None)
+    told = run(python, tools, "tests/coreml/test_compare_onnx.py")
+    assert "skipped" not in told
+
+
+def run(python: Path, tools: Path, suite: str) -> str:
     command = [
         str(python),
         "-m",
@@ -63,3 +76,4 @@ def test_the_suite_passes_in_the_torch_toolchain(suite: str, python: Path, tools
     )
     print(done.stdout[-6000:], done.stderr[-2000:])
     assert done.returncode == 0
+    return done.stdout

@@ -135,3 +135,21 @@ def test_a_reference_of_something_else_is_told_by_the_size_of_its_output(net, sa
     found = compare(TorchReference(other), program, samples())
     assert found.guilty.operator.type == "outputs"
     assert found.guilty.why.endswith("is [1, 5], the reference gives [1, 7]")
+
+
+def test_outputs_without_a_common_name_are_paired_by_their_sizes(save_torch):
+    class Both(torch.nn.Module):
+        def __init__(self, turned):
+            super().__init__()
+            torch.manual_seed(0)
+            self.few, self.many, self.turned = torch.nn.Linear(8, 2), torch.nn.Linear(8, 5), turned
+
+        def forward(self, x):
+            found = self.few(x), self.many(x)
+            return found[::-1] if self.turned else found
+
+    program = save_torch(Both(False), torch.zeros(3, 8), precision="float32")
+    given = [{"x": np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)}]
+    found = compare(TorchReference(Both(True)), program, given)
+    assert found.guilty is None
+    assert max(row.float32.max_abs for row in found.outputs) < 1e-5

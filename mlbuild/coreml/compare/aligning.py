@@ -7,7 +7,7 @@ from .stepping import Steps
 
 
 def align_outputs(steps: Steps, recording: Recording) -> dict[str, int]:
-    """Which value of the candidate answers which output of the reference: by name, else by order.
+    """Which value of the candidate answers which output of the reference: by name, else by size.
 
     A classifier's scores stand for its label and its dictionary.
     """
@@ -23,6 +23,24 @@ def align_outputs(steps: Steps, recording: Recording) -> dict[str, int]:
     found = {n: by_name[n] for n in names if n in by_name}
     rest = [n for n in names if n not in found]
     free = [p for n, p in theirs if n not in found]
-    for name, place in zip(rest, free, strict=False):
-        found[name] = place
+    return {**found, **_by_size(steps, recording, rest, free)}
+
+
+def _by_size(
+    steps: Steps, recording: Recording, names: list[str], places: list[int]
+) -> dict[str, int]:
+    """Outputs without a common name: those of one size in one position, then of one size."""
+    sizes = {name: _size(steps, name) for name in names}
+    counts = {place: recording.values[place].value.numel() for place in places}
+    pairs = zip(names, places, strict=False)
+    found = {n: p for n, p in pairs if sizes[n] in (None, counts[p])}
+    for name in names:
+        free = [p for p in places if p not in found.values()]
+        if name not in found and free:
+            found[name] = next((p for p in free if counts[p] == sizes[name]), free[0])
     return found
+
+
+def _size(steps: Steps, name: str) -> int | None:
+    declared = steps.type_of(name)
+    return declared.size if declared is not None else None

@@ -80,7 +80,7 @@ class Recorder:
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         name = self.ids[item.nodeid]
         held, floor = allowance(name)
-        comparing.begin(self.orders.strict and held, floor)
+        comparing.begin(name, self.orders.strict and held, floor)
         self.write(event="begin", test=name)
         self.began, self.told = time.monotonic(), False
         answer = yield

@@ -278,3 +278,22 @@ def test_an_unknown_precision_is_refused():
     with pytest.raises(InputError) as caught:
         enable_predict(precision="float8")
     assert str(caught.value) == ("unknown precision\n  got: float8\n  allowed: declared, float32")
+
+
+def test_a_coloured_picture_comes_back_with_an_alpha_as_from_the_extension(on):
+    ct = on
+    traced = torch.jit.trace(torch.nn.ReLU(), torch.zeros(1, 3, 4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ct.convert(
+            traced,
+            inputs=[ct.ImageType(name="x", shape=(1, 3, 4, 5))],
+            outputs=[ct.ImageType(name="y")],
+            minimum_deployment_target=ct.target.iOS16,
+        )
+    from PIL import Image
+
+    colours = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    picture = model.predict({"x": Image.fromarray(colours)})["y"]
+    assert (picture.mode, picture.size) == ("RGBA", (5, 4))
+    assert (np.asarray(picture)[..., :3] == colours).all()

@@ -199,7 +199,9 @@ def _model_asset(source: compiled.Source) -> Any:
 
 
 def _given(value: Any) -> Any:
-    """An output as the extension gives it, which knows no float16 arrays."""
+    """An output as the extension gives it: no float16 arrays, coloured pictures with an alpha."""
+    if getattr(value, "mode", None) == "RGB":
+        return value.convert("RGBA")
     if isinstance(value, np.ndarray) and value.dtype == np.float16:
         return value.astype(np.float32)
     return value

@@ -282,9 +282,9 @@ def test_an_unknown_precision_is_refused():
 
 def test_a_coloured_picture_comes_back_with_an_alpha_as_from_the_extension(on):
     ct = on
-    traced = torch.jit.trace(torch.nn.ReLU(), torch.zeros(1, 3, 4, 5))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        traced = torch.jit.trace(torch.nn.ReLU(), torch.zeros(1, 3, 4, 5))
         model = ct.convert(
             traced,
             inputs=[ct.ImageType(name="x", shape=(1, 3, 4, 5))],

@@ -25,7 +25,7 @@ _READABLE = (
 
 @click.command(
     "compare",
-    epilog="Example: mlbuild compare build/dogs/train build/dogs/convert/Dogs.mlpackage "
+    epilog="Example: mlbuild compare build/dogs/model/model build/dogs/convert/Dogs.mlpackage "
     "--samples photos/",
 )
 @click.argument("reference", type=click.Path(path_type=Path))

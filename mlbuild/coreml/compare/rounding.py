@@ -22,6 +22,7 @@ from .matching import difference
 from .stepping import Step
 
 _SUBNORMAL = 2.0**-24  # the distance of the smallest float16 numbers
+_ROUND = 5  # bits; of numbers that were rounded to float16, one in 32 has no more
 _BITS = 11  # of a float16's significand
 _MAX_RANK = 5
 _HIDDEN = 2.0**-11  # of constants inside of a loop, which are not moved
@@ -177,7 +178,15 @@ def explained(
 def _is_uncertain(step: Step, name: str, known: Known | None) -> bool:
     if known is not None:
         return known.loose is not None
-    return name in step.compressed or _is_half(step, name)
+    if name in step.compressed:
+        return True
+    return _is_half(step, name) and not _is_round(step.weight(name))
+
+
+def _is_round(value: torch.Tensor) -> bool:
+    """Whether it is one number of so few bits that it was hardly rounded: 2, 0.5, 12."""
+    significand = torch.frexp(value.float())[0] * 2**_ROUND
+    return value.numel() == 1 and bool((significand == significand.round()).all())
 
 
 def _is_half(step: Step, name: str) -> bool:

@@ -115,7 +115,7 @@ def _einsum(operation: Operation, types: dict[str, ValueType]) -> int:
         raise _UnknownShapeError
     out = prod(_known(operation.outputs[0].type))
     # Both operands and the result together hold each index twice, if none is only in one.
-    return int(round((prod(shapes[0]) * prod(shapes[1]) * out) ** 0.5))
+    return round(float(prod(shapes[0]) * prod(shapes[1]) * out) ** 0.5)
 
 
 def _recurrent(operation: Operation, types: dict[str, ValueType]) -> int:

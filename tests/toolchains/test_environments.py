@@ -217,7 +217,8 @@ def test_an_unknown_toolchain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Toolchains(tmp_path, {}).digest("troch")
     assert caught.value.render() == (
-        "unknown toolchain 'troch'\n  allowed: onnx, tensorflow, torch\n  hint: did you mean 'torch'?"
+        "unknown toolchain 'troch'\n  allowed: onnx, tensorflow, torch\n"
+        "  hint: did you mean 'torch'?"
     )
 
 

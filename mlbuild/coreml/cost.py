@@ -11,7 +11,7 @@ scaled_dot_product_attention, lstm, gru, rnn.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 from .mil.dtypes import ValueType
@@ -115,7 +115,7 @@ def _einsum(operation: Operation, types: dict[str, ValueType]) -> int:
         raise _UnknownShapeError
     out = prod(_known(operation.outputs[0].type))
     # Both operands and the result together hold each index twice, if none is only in one.
-    return round(float(prod(shapes[0]) * prod(shapes[1]) * out) ** 0.5)
+    return round(sqrt(prod(shapes[0]) * prod(shapes[1]) * out))
 
 
 def _recurrent(operation: Operation, types: dict[str, ValueType]) -> int:

@@ -61,7 +61,10 @@ class Step:
     ) -> dict[str, Any]:
         """What the operation makes of values, with its own weights or with others."""
         if declared not in self._calls:
-            compiled = _compile(self._function, self._files, declared)
+            # Constants of its own, that know none of those that are given when it is run.
+            compiled = compile_function(
+                self._function, self._files, declared=declared, keep=frozenset()
+            )
             self._calls[declared] = compiled.call
         given = {name: values[name] for name in self.inputs}
         for name in self.weights:
@@ -224,13 +227,6 @@ def _operand(operation: Operation, name: str) -> Binding | None:
 def _bytes(constant: Constant) -> int:
     dtype = constant.type.dtype
     return -(-(constant.type.size or 0) * dtype.bits // 8) if dtype is not None else 0
-
-
-def _compile(function: Function, files: WeightFiles, declared: bool) -> Any:
-    # Constants of its own, that know none of those that are given when it is run.
-    takes_files = "weights" in compile_function.__code__.co_varnames[:4]
-    constants: Any = files if takes_files else Constants(files, function.opset)
-    return compile_function(function, constants, declared=declared, keep=frozenset())
 
 
 def _unrounded(encoded: Any, given: Any) -> Any:

@@ -3,7 +3,8 @@
     python benchmarks/conversion_faults.py                    some 900 faults, 100 faultless models
     python benchmarks/conversion_faults.py --per-class 2      a sample
     python benchmarks/conversion_faults.py --per-class 0      every fault there is
-    python benchmarks/conversion_faults.py --json faults.json
+    python benchmarks/conversion_faults.py --json faults.json            written as it goes
+    python benchmarks/conversion_faults.py --json faults.json --resume   what it lacks
 
 Networks of several families are converted by coremltools (float16 and float32, some compressed),
 damaged in protobuf and weight file as converters damage them, and given to `validate/parity`, with
@@ -184,38 +185,78 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="only models whose names hold this")
     parser.add_argument("-j", "--jobs", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write every fault here")
+    parser.add_argument("--json", type=Path, help="write every fault here, model by model")
+    parser.add_argument("--resume", action="store_true", help="take what stands in --json")
     parser.add_argument("--folder", type=Path, help="keep the conversions here")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch)
         folder.mkdir(exist_ok=True)
-        began = time.monotonic()
         models = [m for m in damaged() if chosen.only in m.name]
         right = [m for m in faultless() if chosen.only in m.name]
-        injected: list[Injected] = []
+        record = Record(chosen.json, chosen.seed, chosen.per_class, chosen.resume)
         with ProcessPoolExecutor(chosen.jobs) as pool:
-            running = [pool.submit(work, m, folder, chosen.per_class, chosen.seed) for m in models]
-            for model, done in zip(models, running, strict=True):
-                injected += done.result()
-                spent, faults = time.monotonic() - began, counted(done.result())
-                told = (
-                    f"{len(faults)} faults, {sum(i.caught for i in faults)} caught, "
-                    f"{sum(i.named for i in faults)} named"
-                )
-                print(f"{spent:6.0f} s  {model.name}: {told}", file=sys.stderr, flush=True)
-            accusers = list(pool.map(clean, right, [folder] * len(right)))
-    accused = {m.name: why for m, why in zip(right, accusers, strict=True) if why}
-    report(injected, len(right), accused)
-    if chosen.json:
-        facts = {
-            "version": 1,
-            "seed": chosen.seed,
-            "faults": [asdict(i) for i in injected],
-            "faultless": {"models": len(right), "accused": accused},
-        }
-        chosen.json.write_text(json.dumps(facts, indent=1) + "\n")
+            _inject(pool, models, folder, record)
+            _acquit(pool, right, folder, record)
+    injected, accused = record.faults(), {n: why for n, why in record.faultless.items() if why}
+    report(injected, len(record.faultless), accused)
     return int(not reached(injected, accused))
+
+
+class Record:
+    """What is known so far, and the file that holds it."""
+
+    def __init__(self, path: Path | None, seed: int, per_class: int, resume: bool) -> None:
+        self.path, self.seed, self.per_class = path, seed, per_class
+        self.models: dict[str, list[Injected]] = {}
+        self.faultless: dict[str, str] = {}  # name: who accuses it, or nothing
+        if resume and path is not None and path.exists():
+            held = json.loads(path.read_text())
+            if (held["seed"], held["per_class"]) != (seed, per_class):
+                raise SystemExit(f"{path} is of another --seed or --per-class")
+            self.models = {n: [Injected(**f) for f in some] for n, some in held["models"].items()}
+            self.faultless = held["faultless"]
+
+    def faults(self) -> list[Injected]:
+        """Those of all models."""
+        return [fault for some in self.models.values() for fault in some]
+
+    def save(self) -> None:
+        """Write the file anew; one that is cut off would lose hours."""
+        if self.path is None:
+            return
+        facts = {
+            "version": 2,
+            "seed": self.seed,
+            "per_class": self.per_class,
+            "models": {n: [asdict(f) for f in some] for n, some in self.models.items()},
+            "faultless": self.faultless,
+        }
+        scratch = self.path.with_name(f".{self.path.name}")
+        scratch.write_text(json.dumps(facts, indent=1) + "\n")
+        scratch.replace(self.path)
+
+
+def _inject(pool: ProcessPoolExecutor, models: list[Model], folder: Path, record: Record) -> None:
+    began = time.monotonic()
+    rest = [m for m in models if m.name not in record.models]
+    running = [pool.submit(work, m, folder, record.per_class, record.seed) for m in rest]
+    for model, done in zip(rest, running, strict=True):
+        record.models[model.name] = done.result()
+        record.save()
+        spent, faults = time.monotonic() - began, counted(done.result())
+        told = (
+            f"{len(faults)} faults, {sum(i.caught for i in faults)} caught, "
+            f"{sum(i.named for i in faults)} named"
+        )
+        print(f"{spent:6.0f} s  {model.name}: {told}", file=sys.stderr, flush=True)
+
+
+def _acquit(pool: ProcessPoolExecutor, models: list[Model], folder: Path, record: Record) -> None:
+    rest = [m for m in models if m.name not in record.faultless]
+    for model, why in zip(rest, pool.map(clean, rest, [folder] * len(rest)), strict=True):
+        record.faultless[model.name] = why
+        record.save()
 
 
 def counted(injected: list[Injected]) -> list[Injected]:

@@ -64,8 +64,13 @@ def test_classifier(name, trees, depth):
     answers = converted.predict(inputs)
     classes = sorted(np.unique(target))
     scores = [[p["classProbability"][int(c)] for c in classes] for p in answers]
-    np.testing.assert_allclose(scores, model.predict_proba(data[chosen]), rtol=1e-5, atol=1e-4)
-    np.testing.assert_array_equal([p["answer"] for p in answers], model.predict(data[chosen]))
+    expected = model.predict_proba(data[chosen])
+    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-4)
+    # Which class a tie means is XGBoost's first, and in Core ML not documented: left out.
+    ordered = np.sort(expected, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > 1e-4
+    labels = np.array([p["answer"] for p in answers])
+    np.testing.assert_array_equal(labels[clear], model.predict(data[chosen])[clear])
 
 
 @pytest.mark.parametrize("trees", [1, 20])

@@ -1,4 +1,7 @@
-"""What a model consists of, as plain data. Needs neither torch nor a picture library."""
+"""What a model consists of, as plain data.
+
+Needs no picture library, and torch only for what a NeuralNetwork costs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from .mil.constants import Constants
 from .mil.program import OPSETS, Binding, Constant, Function, Operation, Reference
 from .mil.reader import read_function
 from .mil.weights import WeightFiles
-from .outline import outline
+from .outline import NETWORKS, outline
 from .package import ModelFiles, open_model
 
 _KINDS = {
@@ -37,19 +40,22 @@ def summarize(path: str | Path, *, measure: bool = True) -> dict[str, Any]:
 
     Args:
         path: An ``.mlpackage`` or ``.mlmodel``.
-        measure: Whether to read all weights to find the share of zeros.
+        measure: Whether to read all weights to find the share of zeros, and to run a
+            NeuralNetwork once for what it costs, which needs torch.
 
     Returns:
         type, spec_version, target, inputs, outputs, labels (their number), metadata, size_bytes,
         and for ML Programs opset, operators (count by type) and weights (one for each constant
         that an operation uses: layer, operator, input, value, shape, dtype, compression from
         the outermost on, bits of each stored element, elements, bytes as stored, sparsity),
-        parameters, and what ``cost`` tells; for NeuralNetworks operators, weights, parameters;
-        for others what ``outline`` tells.
+        parameters, and what ``cost`` tells; for NeuralNetworks operators, weights, parameters
+        and what ``network_cost`` tells; for others what ``outline`` tells.
     """
     files = open_model(path)
-    if files.spec.WhichOneof("Type") != "mlProgram":
-        return {**_outside(files, describe(files.spec)), **outline(files.spec)}
+    kind = files.spec.WhichOneof("Type")
+    if kind != "mlProgram":
+        counted = _network_cost(files) if measure and kind in NETWORKS else {}
+        return {**_outside(files, describe(files.spec)), **outline(files.spec), **counted}
     name = files.spec.description.defaultFunctionName or None
     function, weights = read_function(files.spec.mlProgram, name), WeightFiles(files.folder)
     described = describe(files.spec, None, class_labels(function, weights))
@@ -64,6 +70,12 @@ def summarize(path: str | Path, *, measure: bool = True) -> dict[str, Any]:
         "parameters": sum({w["value"]: w["elements"] for w in found}.values()),
         **cost(function),
     }
+
+
+def _network_cost(files: ModelFiles) -> dict[str, Any]:
+    from .network_cost import network_cost  # runs the network: torch, which all else does without
+
+    return network_cost(files.spec, files.folder)
 
 
 def _outside(files: ModelFiles, described: Description) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-_NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 
 def outline(spec: Any) -> dict[str, Any]:
     """The figures of a specification; empty for types that have none."""
     kind = spec.WhichOneof("Type")
-    if kind in _NETWORKS:
+    if kind in NETWORKS:
         return _network(getattr(spec, kind))
     if kind in _PIPELINES:
         whole = getattr(spec, kind)
@@ -44,7 +44,7 @@ def network_weights(spec: Any) -> Iterator[tuple[Any, str, Any]]:
         whole = getattr(spec, kind)
         for model in getattr(whole, "pipeline", whole).models:
             yield from network_weights(model)
-    elif kind in _NETWORKS:
+    elif kind in NETWORKS:
         for layer in _layers(getattr(spec, kind)):
             yield from ((layer, path, weight) for path, weight in _weights(layer))
 

@@ -44,6 +44,8 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"multiply-adds: {facts['multiply_adds']:,}{more}")
         place = f", at {facts['peak_at']}" if facts["peak_at"] else ""
         lines.append(f"memory of values at its peak: {words.size(facts['peak_bytes'])}{place}")
+    elif "cost_unknown" in facts:
+        lines.append(f"multiply-adds: unknown, {facts['cost_unknown']}")
     return lines
 
 

@@ -69,6 +69,12 @@ def test_a_model_is_told_with_its_largest_weights_first() -> None:
     assert "palette" in lines[-1]
 
 
+def test_a_network_that_could_not_be_run_says_why_there_are_no_multiply_adds() -> None:
+    without = {k: v for k, v in FACTS.items() if k not in ("multiply_adds", "uncounted")}
+    lines = describe_model(without | {"cost_unknown": "layer 0 'l': too small"}, 0).splitlines()
+    assert "multiply-adds: unknown, layer 0 'l': too small" in lines
+
+
 def test_metadata_of_the_user_stands_line_by_line() -> None:
     lines = describe_model(FACTS, 0).splitlines()
     assert "license: MIT" in lines

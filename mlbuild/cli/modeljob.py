@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mlbuild.cli.progress import told_on
@@ -35,13 +35,21 @@ def answer(verb: str, model: Path, params: Mapping[str, Json], toolchain: str = 
         python = toolchains.ensure(toolchain, progress)
     with tempfile.TemporaryDirectory(prefix="mlbuild-") as folder:
         scratch = Path(folder)
-        failure = _run(_task(verb, model, params, python, scratch))
+        variables = toolchains.lock(toolchain).environ
+        failure = _run(_task(verb, model, params, python, variables, scratch))
         if failure is not None:
             raise failure
         return json.loads((scratch / "answer.json").read_text(encoding="utf-8"))
 
 
-def _task(verb: str, model: Path, params: Mapping[str, Json], python: Path, scratch: Path) -> Task:
+def _task(
+    verb: str,
+    model: Path,
+    params: Mapping[str, Json],
+    python: Path,
+    variables: Iterable[tuple[str, str]],
+    scratch: Path,
+) -> Task:
     job = {
         "version": 1,
         "stage": verb,
@@ -60,7 +68,8 @@ def _task(verb: str, model: Path, params: Mapping[str, Json], python: Path, scra
         "threads": 1,
         "trust": [],
     }
-    seen = stage_environment(Stage(verb, verb), os.environ, python, worker=True)
+    stage = Stage(verb, verb)
+    seen = stage_environment(stage, os.environ, python, worker=True, environ=variables)
     return Task(
         verb, Path.cwd(), scratch / "log", seen.variables, job=job, python=python, fresh=True
     )

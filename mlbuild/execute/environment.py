@@ -53,7 +53,11 @@ class Environment:
 
 
 def stage_environment(
-    stage: Stage, caller: Mapping[str, str], python: Path | None, worker: bool
+    stage: Stage,
+    caller: Mapping[str, str],
+    python: Path | None,
+    worker: bool,
+    environ: Iterable[tuple[str, str]] = (),
 ) -> Environment:
     """The whole environment of a stage's process.
 
@@ -62,6 +66,7 @@ def stage_environment(
         caller: the environment of whoever runs the build.
         python: the toolchain's interpreter; None for the engine's own.
         worker: whether a kind's code runs in it, and not a `run:` command.
+        environ: what the toolchain asks for; the stage's own `env` wins.
 
     Raises:
         StageError: a secret is not set in the caller's environment.
@@ -80,6 +85,7 @@ def stage_environment(
     variables["SHELL"] = _shell()
     if worker:
         variables.update(_WORKER)
+    variables.update(environ)
     variables.update(stage.env)
     secrets = {name: caller[name] for name in stage.secrets}
     variables.update(secrets)

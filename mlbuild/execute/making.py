@@ -152,7 +152,8 @@ class TaskMaker:
         if stage.toolchain is None:
             return None
         python = self._toolchains().ensure(stage.toolchain, self._progress)
-        return Interpreter(python, tuple(self._toolchains().lock(stage.toolchain).preload))
+        lock = self._toolchains().lock(stage.toolchain)
+        return Interpreter(python, lock.preload, lock.environ)
 
     def _paths(self, item: Input) -> Path | tuple[Path, ...]:
         found = tuple(self._path(source) for source in item.sources)

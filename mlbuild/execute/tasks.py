@@ -48,6 +48,7 @@ class Interpreter:
 
     python: Path
     preload: tuple[str, ...] = ()
+    environ: tuple[tuple[str, str], ...] = ()  # the toolchain's own variables
 
 
 def command_task(
@@ -72,7 +73,8 @@ def command_task(
         StageError: a secret is not set.
     """
     python = interpreter.python if interpreter else None
-    environment = stage_environment(stage, caller, python, worker=False)
+    variables = interpreter.environ if interpreter else ()
+    environment = stage_environment(stage, caller, python, worker=False, environ=variables)
     return Task(
         stage=stage.name,
         cwd=places.root,
@@ -99,7 +101,9 @@ def job_task(
     Raises:
         StageError: a secret is not set.
     """
-    environment = stage_environment(stage, caller, interpreter.python, worker=True)
+    environment = stage_environment(
+        stage, caller, interpreter.python, worker=True, environ=interpreter.environ
+    )
     # A fork server has imported its modules before a stage's own environment could be applied,
     # and CUDA does not survive a fork.
     own_process = (

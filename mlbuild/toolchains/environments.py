@@ -40,7 +40,9 @@ class Listed:
     """One line of ``mlbuild toolchains``."""
 
     name: str  # of a state "old": the folder's name
-    state: str  # "ready", "not made", "broken", or "old" (no lock of this project names it)
+    # "ready", "not made", "not here" (it does not exist for this platform), "broken", or "old" (no
+    # lock of this project names it)
+    state: str
     python: str
     size: int | None  # bytes
     last_use: float | None  # seconds since the epoch
@@ -134,7 +136,7 @@ class Toolchains:
         listed = []
         for name in self.names():
             folder, lock = self.path(name), self.lock(name)
-            state = "not made"
+            state = "not made" if _exists_here(lock) else "not here"
             if folder.is_dir():
                 state = "ready" if self.python(name) is not None else "broken"
             listed.append(_listed(name, state, lock.python, folder))
@@ -160,6 +162,7 @@ class Toolchains:
         return size
 
     def _make(self, lock: Lock, folder: Path, say: Callable[[str], None]) -> None:
+        _require_platform(lock)
         _require_space(folder.parent, lock)
         started = time.monotonic()
         scratch = folder.with_name(f".{folder.name}.making-{secrets.token_hex(4)}")
@@ -277,6 +280,21 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _exists_here(lock: Lock) -> bool:
+    return not lock.platforms or _machine() in lock.platforms
+
+
+def _require_platform(lock: Lock) -> None:
+    if not _exists_here(lock):
+        problem = Problem(
+            f"toolchain '{lock.name}' does not exist for this machine",
+            got=_machine(),
+            allowed=lock.platforms,
+            hint="build its stages on such a machine; `mlbuild push` and `pull` share results",
+        )
+        raise ToolchainError(problem)
 
 
 def _require_space(folder: Path, lock: Lock) -> None:

@@ -52,7 +52,7 @@ def inspect(lock: Lock, folder: Path) -> Verification:
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=_IMPORT_LIMIT_SECONDS,
-            env=clean_environment({"OMP_NUM_THREADS": "1"}),
+            env=clean_environment({"OMP_NUM_THREADS": "1", **dict(lock.environ)}),
             cwd=folder if folder.is_dir() else None,
         )
         told = json.loads(done.stdout.rstrip().rpartition("\n")[2])

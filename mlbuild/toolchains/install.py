@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mlbuild.errors import Problem, ToolchainError, UsageError
 from mlbuild.toolchains.commands import clean_environment, run, uv_binary
+from mlbuild.toolchains.hashes import with_hashes
 from mlbuild.toolchains.interpreters import Interpreter
 from mlbuild.toolchains.packageindex import PackageIndex
-from mlbuild.toolchains.pins import Lock
+from mlbuild.toolchains.pins import Lock, Pin
 
 Say = Callable[[str], None]
 
 # First words of lines that tell a user something; the rest are lists of packages.
 _TOLD = ("Resolved", "Prepared", "Installed", "Building", "Built", "Downloading", "Downloaded")
 _SHOWN_OF_FAILURE = 12  # lines of the installer's output in an error
+_TAMPERED = ("hash mismatch", "do not match the hashes")  # in uv's words, in pip's
 _SCRIPT_LIMIT = 1 << 20  # bytes; what is larger in bin/ is a program, not a script
 
 
@@ -49,19 +51,18 @@ def install(
     """
     chosen, uv = choice(os.environ), uv_binary()
     requirements = folder.with_name(folder.name + ".txt")
-    lines = [pin.requirement() for pin in lock.requirements]
-    requirements.write_text("\n".join(lines) + "\n", "utf-8")
+    _write(requirements, with_hashes(lock))
     failures: list[tuple[str, list[str]]] = []
     try:
         if uv is not None and chosen != "pip":
             say(f"installing {_packages(lock)}")
-            tail = _with_uv(uv, interpreter, folder, requirements, index, offline, say)
+            tail = _with_uv(uv, lock, interpreter, folder, requirements, index, offline, say)
             if tail is None:
                 return "uv"
             failures.append(("uv", tail))
         if chosen != "uv" and not offline:
             say("uv failed, trying pip" if failures else f"installing {_packages(lock)} with pip")
-            tail = _with_pip(interpreter, folder, requirements, index, say)
+            tail = _with_pip(lock, interpreter, folder, requirements, index, say)
             if tail is None:
                 return "pip"
             failures.append(("pip", tail))
@@ -90,6 +91,7 @@ def repoint(folder: Path, final: Path) -> None:
 
 def _with_uv(
     uv: Path,
+    lock: Lock,
     interpreter: Interpreter,
     folder: Path,
     requirements: Path,
@@ -107,13 +109,21 @@ def _with_uv(
         put = [str(uv), "pip", "install", "--python", str(folder / "bin" / "python")]
         # Stages never write bytecode (they may not own the environment), so it is made once here.
         put += ["--compile-bytecode", "-r", str(requirements), *common]
+        # Hashes are verified where there are any. What a pin asks for beside the pins has none:
+        # CUDA libraries of a Linux torch that is no CPU build.
+        put += ["--no-deps", "--require-hashes"] if lock.closed else []
         put += ["--no-index"] if index.no_index else []
         code, tail = run(put, environ, _selected(index, say), cwd=folder.parent)
     return None if code == 0 else tail or [f"uv ended with status {code}"]
 
 
 def _with_pip(
-    interpreter: Interpreter, folder: Path, requirements: Path, index: PackageIndex, say: Say
+    lock: Lock,
+    interpreter: Interpreter,
+    folder: Path,
+    requirements: Path,
+    index: PackageIndex,
+    say: Say,
 ) -> list[str] | None:
     """None when it worked, else the last lines that pip wrote."""
     environ = clean_environment(index.pip_environment())
@@ -127,8 +137,14 @@ def _with_pip(
     code, tail = run([python, "-m", "ensurepip", "--default-pip"], environ, tell)
     if code:  # distributions take ensurepip out of their Python: lend the engine's own pip
         pip = [sys.executable, "-m", "pip", "--python", python]
-    put = ["install", "--no-input", "--disable-pip-version-check", "-r", str(requirements)]
-    code, tail = run([*pip, *put], environ, tell, cwd=folder.parent)
+    put = [*pip, "install", "--no-input", "--disable-pip-version-check", "-r", str(requirements)]
+    if lock.hashes is not None:
+        # pip wants a hash of everything or of nothing, so what has none comes afterwards.
+        code, tail = run([*put, "--no-deps", "--require-hashes"], environ, tell, cwd=folder.parent)
+        if code or lock.closed:
+            return None if code == 0 else tail or [f"pip ended with status {code}"]
+        _write(requirements, lock.requirements)
+    code, tail = run(put, environ, tell, cwd=folder.parent)
     return None if code == 0 else tail or [f"pip ended with status {code}"]
 
 
@@ -141,6 +157,10 @@ def _selected(index: PackageIndex, say: Say) -> Say:
             say(index.redact(text))
 
     return tell
+
+
+def _write(requirements: Path, pins: Iterable[Pin]) -> None:
+    requirements.write_text("".join(f"{pin.requirement()}\n" for pin in pins), "utf-8")
 
 
 def _packages(lock: Lock) -> str:
@@ -163,5 +183,7 @@ def _failed(
         hint = f"run `mlbuild toolchains --make {lock.name}` once without --offline"
     if any("No space left" in line for line in shown):
         hint = "free some space on the disk, or move the cache with MLBUILD_CACHE_DIR"
+    if any(sign in line.lower() for line in shown for sign in _TAMPERED):
+        hint = "an index or find-links of yours offers another file under the same name: remove it"
     what = f"toolchain '{lock.name}': its packages could not be installed"
     return Problem(what, got="\n    ".join(shown), hint=hint)

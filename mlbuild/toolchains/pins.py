@@ -52,6 +52,12 @@ class Lock:
     requirements: tuple[Pin, ...]  # sorted by name
     preload: tuple[str, ...] = ()  # modules that a fork server imports; imported to verify
     size_mb: int = _UNKNOWN_SIZE_MB
+    environ: tuple[tuple[str, str], ...] = ()  # variables of each process that runs in it; sorted
+    platforms: tuple[str, ...] = ()  # "linux-x86_64"; empty: any
+    # The pins are all that it holds: what packages ask for beside them is not looked at, since the
+    # lock overrides some of it.
+    closed: bool = False
+    hashes: Path | None = None  # a list of the files that it may be installed from
 
     @property
     def pins(self) -> tuple[tuple[str, str], ...]:
@@ -60,12 +66,14 @@ class Lock:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What the digest is made of: NAME==VERSION, Python first."""
-        return f"python=={self.python}", *sorted(p.identity() for p in self.requirements)
+        """What the digest is made of: NAME==VERSION, Python first, variables next."""
+        variables = (f"environ {name}=={value}" for name, value in self.environ)
+        pins = sorted(p.identity() for p in self.requirements)
+        return f"python=={self.python}", *variables, *pins
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the Python minor and each pin; equal lists in any order are equal."""
+        """SHA-256 over Python minor, variables and pins; equal lists in any order are equal."""
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
 
 
@@ -76,7 +84,8 @@ def builtin_names() -> tuple[str, ...]:
 
 def builtin(name: str) -> Lock:
     """The lock of a toolchain that ships with mlbuild."""
-    data = tomllib.loads((_LOCKS / f"{name}.toml").read_text("utf-8"))
+    path = _LOCKS / f"{name}.toml"
+    data = tomllib.loads(path.read_text("utf-8"))
     pins = [parse_pin(line) for line in data["pins"]]
     return Lock(
         name=data["name"],
@@ -84,6 +93,10 @@ def builtin(name: str) -> Lock:
         requirements=_sorted(p for p in pins if p is not None),
         preload=tuple(data["preload"]),
         size_mb=data["size_mb"],
+        environ=tuple(sorted(data.get("environ", {}).items())),
+        platforms=tuple(data["platforms"]),
+        closed=bool(data.get("overrides")),
+        hashes=path.with_suffix(".sha256"),
     )
 
 

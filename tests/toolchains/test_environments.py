@@ -12,7 +12,7 @@ import pytest
 
 from mlbuild.errors import ToolchainError, UsageError
 from mlbuild.records import ToolchainSpec
-from mlbuild.toolchains import Lock, Pin, Toolchains, environments
+from mlbuild.toolchains import Lock, Pin, Toolchains, environments, pins
 from mlbuild.toolchains.inspection import inspect
 from mlbuild.toolchains.making import make
 
@@ -173,8 +173,8 @@ def test_verify_names_what_is_not_as_pinned(wheelhouse: Path, tmp_path: Path) ->
     assert toolchains.verify("ours") == ("it is not made",)
     toolchains.ensure("ours", Heard())
     assert toolchains.verify("ours") == ()
-    pins = (Pin("tinypkg", "2.0"), Pin("absent", "1"), Pin("x", "1", marker="os_name == 'nt'"))
-    lock = Lock("ours", MINOR, pins, preload=("tinypkg", "no_such_module"))
+    pinned = (Pin("tinypkg", "2.0"), Pin("absent", "1"), Pin("x", "1", marker="os_name == 'nt'"))
+    lock = Lock("ours", MINOR, pinned, preload=("tinypkg", "no_such_module"))
     assert inspect(lock, toolchains.path("ours")).problems == (
         "tinypkg==2.0 is pinned, 1.0 is installed",
         "absent==1 is pinned, it is not installed",
@@ -199,9 +199,12 @@ def test_listing_and_removing(wheelhouse: Path, tmp_path: Path) -> None:
     old.ensure("ours", Heard())
     new = _ours(tmp_path / "p", "tinypkg==2.0")
     states = {e.name: e.state for e in new.listing()}
-    assert states == {"ours": "not made", old.path("ours").name: "old"} | dict.fromkeys(
-        ("onnx", "tensorflow", "torch"), "not made"
-    )
+    here = environments._machine()
+    built_in = {
+        name: "not made" if here in pins.builtin(name).platforms else "not here"
+        for name in pins.builtin_names()
+    }
+    assert states == {"ours": "not made", old.path("ours").name: "old"} | built_in
     new.ensure("ours", Heard())
     entry = next(e for e in new.listing() if e.name == "ours")
     assert (entry.state, entry.path) == ("ready", new.path("ours"))
@@ -217,7 +220,9 @@ def test_an_unknown_toolchain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Toolchains(tmp_path, {}).digest("troch")
     assert caught.value.render() == (
-        "unknown toolchain 'troch'\n  allowed: onnx, tensorflow, torch\n"
+        "unknown toolchain 'troch'\n"
+        "  allowed: caffe, classical, core-ai, executorch, jax, litert, onnx, tensorflow, torch, "
+        "turicreate\n"
         "  hint: did you mean 'torch'?"
     )
 

@@ -89,7 +89,7 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shapes [1, 6, 8] -> the same."""
         q, k, v = self.joint(x).chunk(3, dim=-1)
-        return torch.softmax(q @ k.transpose(-1, -2) + self.mask + self.mask, dim=-1) @ v
+        return torch.softmax(q @ k.transpose(-1, -2) + self.mask, dim=-1) @ v
 
 
 class Writes(nn.Module):

@@ -32,13 +32,23 @@ def rounded_away(walk: Walk) -> Iterator[Guilty]:
         if not all(_is_finite(value) for given in inputs for value in given.values()):
             continue
         made = [step.run(given, declared=True) for given in inputs]
-        clean = [step.run(given) for given in exact]  # of its own constants, compressed or not
+        known = _lost(walk, step)  # else of its own constants, compressed or not
+        clean = [step.run(given, known) for given in exact]
         for name in step.outputs:
             ours, theirs = [m[name] for m in made], [c[name] for c in clean]
             if isinstance(ours[0], torch.Tensor) and ours[0].is_floating_point():
                 guilty = _judge(walk, step, name, ours, theirs)
                 if guilty is not None:
                     yield guilty
+
+
+def _lost(walk: Walk, step: Step) -> dict[str, torch.Tensor]:
+    """The reference's constants where the stored ones are no longer finite."""
+    return {
+        name: value
+        for name, value in walk.known(step).items()
+        if _is_finite(value) and not _is_finite(step.weight(name))
+    }
 
 
 def _judge(walk: Walk, step: Step, name: str, ours: list[Any], clean: list[Any]) -> Guilty | None:

@@ -20,9 +20,9 @@ from .recording import Sample
 from .rounding import Known, Originals, explained, unrounded
 from .stepping import Step, Steps
 
-_LAYOUT = ("cast", "expand_dims", "identity", "reshape", "squeeze", "transpose")
 _LOOK_AHEAD = 24  # operations behind a value that are tried for a match
 _TRIALS = 24  # values of the reference that are tried for one of the candidate
+_OTHERS = 12  # operations behind the first explanation that may give a simpler one
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,17 +248,17 @@ class Walk:
 
     def _settle(self, doubtful: list[Step]) -> Parting | None:
         """The first value that has to be replaced, seen by what comes right behind it."""
-        known = {n for n in self.matches if self._is_right(n)}
-        # What only lays a right value out anew is looked at last: its reader may lack a step.
-        order = sorted(range(len(doubtful)), key=lambda n: self._only_lays_out(doubtful[n]))
-        for number in order:
-            step = doubtful[number]
-            for name in step.outputs:
-                if not self._could_be_replaced(name):
-                    continue
-                for match in self._trials(step, name):
-                    if self._rights_the_rest(name, match, known):
-                        return self._parting(doubtful[: number + 1], step, name, match, True)
+        first, last = None, len(doubtful)
+        for number, step in enumerate(doubtful):
+            for name in step.outputs if number <= last else ():
+                for match in self._proven(step, name):
+                    parting = self._parting(doubtful[: number + 1], step, name, match, True)
+                    if self._settles_all(parting):
+                        return parting
+                    if first is None:
+                        first, last = parting, number + _OTHERS
+        if first is not None:  # several are wrong; or else one would have been enough
+            return first
         for step in doubtful:  # nothing behind it comes right: what is known is the end
             for name in step.outputs:
                 place = self._outputs.get(name)
@@ -269,17 +269,26 @@ class Walk:
                     return self._parting(doubtful, step, name, match, False)
         return None
 
-    def _only_lays_out(self, step: Step) -> bool:
-        """Whether a step gives what it is given, which is right, in the same order."""
-        return (
-            step.use.type in _LAYOUT
-            and all(name in self._inherited for name in step.outputs)
-            and all(self._is_right(n) or self._is_laid_out(n) for n in step.inputs)
-        )
+    def _proven(self, step: Step, name: str) -> Iterator[Match]:
+        """Values of the reference with which, in this one's place, something behind is right."""
+        if self._could_be_replaced(name):
+            known = {n for n in self.matches if self._is_right(n)}
+            for match in self._trials(step, name):
+                if self._rights_the_rest(name, match, known):
+                    yield match
 
-    def _is_laid_out(self, name: str) -> bool:
-        step = self.steps.makers.get(name)
-        return step is not None and self._only_lays_out(step)
+    def _settles_all(self, parting: Parting) -> bool:
+        """Whether nothing is in doubt any more once a value was replaced."""
+        held = (self.clean, self.made, self.matches, self.forced, self.local, self._slack)
+        kept, inherited = [dict(facts) for facts in held], set(self._inherited)
+        try:
+            self._replace(parting.value, parting.match)
+            return not self.doubtful()
+        except RuntimeError:  # of a shape that something further on cannot take
+            return False
+        finally:
+            self.clean, self.made, self.matches, self.forced, self.local, self._slack = kept
+            self._inherited = inherited
 
     def _could_be_replaced(self, name: str) -> bool:
         values = self.clean[name]

@@ -24,6 +24,8 @@ from ..torch_model.model_file import load as load_torch
 from ..torch_model.preprocessing import Preprocessing, from_json
 
 PREPROCESSING = "mlbuild.preprocessing"  # metadata that convert/coreml writes
+MODEL = "mlbuild.model"
+DETECTOR = "object-detector"
 _SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 has no logarithm
 
 
@@ -47,7 +49,7 @@ class TorchSide:
 
     def __init__(self, path: Path) -> None:
         self.model = load_torch(path)
-        self.labels = self.model.labels
+        self.labels = self.model.labels if self.model.description.is_classifier else ()
         self.preprocessing: Preprocessing | None = self.model.description.preprocessing
 
     def logits(self, picture: Image.Image) -> np.ndarray:
@@ -55,7 +57,9 @@ class TorchSide:
         return self._run(self.model.preprocess(picture)[None])
 
     def pictured(self, picture: Image.Image) -> dict[str, np.ndarray]:
-        """The scores by the name of the only output."""
+        """The outputs by name; the scores of a classifier."""
+        if self.model.description.outputs:
+            return self._named(self.model.preprocess(picture)[None])
         return {"logits": self.logits(picture)}
 
     def outputs(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -63,7 +67,20 @@ class TorchSide:
         if len(arrays) != 1:
             raise Problem(f"the torch model takes one array, a sample holds {len(arrays)}")
         (array,) = arrays.values()
-        return {"logits": self._run(torch.from_numpy(array.astype(np.float32)))}
+        batch = torch.from_numpy(array.astype(np.float32))
+        if self.model.description.outputs:
+            return self._named(batch)
+        return {"logits": self._run(batch)}
+
+    def _named(self, batch: torch.Tensor) -> dict[str, np.ndarray]:
+        """Each output, whole numbers as int64."""
+        description = self.model.description
+        with torch.no_grad():
+            found = self.model.net(batch)
+        found = found if isinstance(found, tuple) else (found,)
+        if description.task == DETECTOR:  # its boxes have no dimension for a batch in Core ML
+            found = tuple(value[0] for value in found)
+        return {o.name: v.numpy() for o, v in zip(description.outputs, found, strict=True)}
 
     def _run(self, batch: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
@@ -84,7 +101,8 @@ class CoreMLSide:
         except CoreMLError as error:
             raise Problem(f"the model cannot be run: {error}") from error
         description = self.model.description
-        self.labels = tuple(str(label) for label in description.class_labels)
+        self._inner = _inner_values(self.model)
+        self.labels = () if self._inner else tuple(str(v) for v in description.class_labels)
         self.scaling = scaling
         self.preprocessing = _described(description)
         self._images = [f for f in description.inputs if f.image is not None]
@@ -106,14 +124,22 @@ class CoreMLSide:
         return self.outputs(self._prepared(picture))
 
     def outputs(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """All outputs that are arrays; a classifier's scores as ``logits``."""
+        """All outputs that are arrays; a classifier's scores as ``logits``.
+
+        A picture that is given is taken before it is rounded to bytes, and of a detector the
+        boxes before suppression, whose number does not depend on what they hold.
+        """
         if self.labels:
             return {"logits": self._scores(arrays)}
         try:
-            found = self.model.predict(dict(arrays))
+            ran = self.model.run(dict(arrays), keep=list(self._inner.values()))
         except CoreMLError as error:
             raise Problem(str(error)) from error
-        return {k: np.asarray(v) for k, v in found.items() if isinstance(v, np.ndarray)}
+        inner = {name: np.asarray(ran.values[value]) for name, value in self._inner.items()}
+        if any("/" in value for value in self._inner.values()):
+            return inner
+        found = {k: np.asarray(v) for k, v in ran.outputs.items() if isinstance(v, np.ndarray)}
+        return {**found, **inner}
 
     def _scores(self, inputs: Mapping[str, Any]) -> np.ndarray:
         names = [name for name in (self._logits, self.model.scores_value) if name]
@@ -173,6 +199,17 @@ def match(reference: Side, candidate: Side) -> np.ndarray | None:
         told += [f"{len(extra)} are unknown, such as {extra[0]!r}"] if extra else []
         raise Problem(f"the models have different labels: of the candidate's {' and '.join(told)}")
     return np.array([places[label] for label in reference.labels])
+
+
+def _inner_values(model: Any) -> dict[str, str]:
+    """Values inside of the model that stand for outputs: by name of the output."""
+    known = set(model.body.values())
+    text = model.description.metadata.get("user_defined", {}).get(MODEL)
+    described = json.loads(text) if text else {}
+    if described.get("task") == DETECTOR:
+        names = [output["name"] for output in described["outputs"]]
+        return {name: f"0/{name}" for name in names if f"0/{name}" in known}
+    return {f.name: f.name for f in model.description.outputs if f.image and f.name in known}
 
 
 def _described(description: Any) -> Preprocessing | None:

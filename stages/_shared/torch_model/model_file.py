@@ -1,8 +1,9 @@
 """The self-describing model: a folder with ``model.json`` and ``model.safetensors``.
 
 ``model.json`` says which architecture to build, with which arguments, which labels its outputs
-have, how a picture becomes its input, and whether it gives logits or probabilities. Nothing in it
-is code, and no time stands in it: equal models are equal bytes.
+have, how a picture becomes its input, and what it gives: a classifier logits or probabilities, any
+other task a list of named outputs (then the file is of version 2). Nothing in it is code, and no
+time stands in it: equal models are equal bytes.
 """
 
 from __future__ import annotations
@@ -22,14 +23,41 @@ from ..problem.problem import Problem
 from .architectures import build
 from .preprocessing import Preprocessing, from_json
 
-FORMAT, VERSION = "mlbuild-torch-model", 1
+FORMAT, VERSION = "mlbuild-torch-model", 2
 OUTPUTS = ("logits", "probabilities")
+CLASSIFIER = "classifier"
+# What a named output may give: scores of classes, boxes (x, y of the middle, width, height, as
+# shares of the picture) with their confidences, whole numbers that name classes or items, a
+# picture from 0 to 255, or plain values.
+GIVES = (
+    *OUTPUTS,
+    "confidences",
+    "boxes",
+    "classes",
+    "indices",
+    "image",
+    "embedding",
+    "distances",
+    "value",
+)
 _KEYS = ("architecture", "labels", "preprocessing", "output")
 
 
 @dataclass(frozen=True)
+class Output:
+    """One of several outputs, in the order in which the network gives them."""
+
+    name: str
+    gives: str  # one of GIVES
+
+
+@dataclass(frozen=True)
 class Description:
-    """Everything but the weights."""
+    """Everything but the weights.
+
+    ``outputs`` is empty for a classifier, whose one output ``output`` describes. ``facts`` are what
+    a user of the model needs beside labels: thresholds, names of reference pictures.
+    """
 
     architecture: str
     arguments: dict[str, Any]
@@ -37,18 +65,31 @@ class Description:
     preprocessing: Preprocessing
     output: str = "logits"
     training: dict[str, Any] = field(default_factory=dict)  # a summary for people; no times
+    task: str = CLASSIFIER
+    outputs: tuple[Output, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_classifier(self) -> bool:
+        """One output, a score for each label."""
+        return not self.outputs
 
     def to_json(self) -> dict[str, Any]:
         """What stands in ``model.json``."""
-        return {
+        text = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1,
             "architecture": {"name": self.architecture, "arguments": self.arguments},
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_json(),
             "output": self.output,
             "training": self.training,
         }
+        if self.is_classifier:
+            return text
+        more = {"task": self.task, "facts": self.facts}
+        named = [{"name": o.name, "gives": o.gives} for o in self.outputs]
+        return {**text, "version": 2, **more, "outputs": named}
 
 
 @dataclass(frozen=True)
@@ -80,7 +121,7 @@ def save(net: nn.Module, description: Description, folder: Path) -> None:
     Raises:
         Problem: a weight is not a finite number, or labels repeat.
     """
-    _check_labels(description.labels)
+    _check_labels(description.labels, 2 if description.is_classifier else 0)
     weights = {k: v.detach().cpu().contiguous() for k, v in sorted(net.state_dict().items())}
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -149,7 +190,8 @@ def _description(data: Any) -> Description:
     labels = data["labels"]
     if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
         raise Problem("model.json: labels must be a list of names")
-    _check_labels(tuple(labels))
+    outputs = _outputs(data.get("outputs", []))
+    _check_labels(tuple(labels), 0 if outputs else 2)
     return Description(
         architecture=str(architecture.get("name")),
         arguments=architecture["arguments"],
@@ -157,11 +199,28 @@ def _description(data: Any) -> Description:
         preprocessing=from_json(data["preprocessing"]),
         output=data["output"],
         training=data.get("training") or {},
+        task=str(data.get("task", CLASSIFIER)),
+        outputs=outputs,
+        facts=data.get("facts") or {},
     )
 
 
-def _check_labels(labels: tuple[str, ...]) -> None:
-    if len(labels) < 2:
+def _outputs(data: Any) -> tuple[Output, ...]:
+    try:
+        found = tuple(Output(str(o["name"]), str(o["gives"])) for o in data)
+    except (TypeError, KeyError) as error:
+        raise Problem("model.json: outputs must be a list of name and gives") from error
+    for output in found:
+        if output.gives not in GIVES:
+            raise Problem(
+                f"model.json: output {output.name} gives {output.gives!r}, "
+                f"allowed: {', '.join(GIVES)}"
+            )
+    return found
+
+
+def _check_labels(labels: tuple[str, ...], least: int) -> None:
+    if len(labels) < least:
         raise Problem(f"a classifier needs at least two labels, got {len(labels)}")
     repeated = sorted({name for name in labels if labels.count(name) > 1})
     if repeated:

@@ -43,7 +43,7 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
     Args:
         source: the network.
         params: of the kind.
-        returns: "classifier", "probabilities" or "logits".
+        returns: "classifier", "probabilities", "logits", or "outputs" for those that it names.
         log: takes a line of text.
 
     Returns:
@@ -60,7 +60,7 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
                 _program(source, softmax, log),
                 convert_to="mlprogram",
                 inputs=None if _self_described(source) else [_type(f) for f in source.features],
-                outputs=_outputs(params, returns),
+                outputs=_outputs(source, params, returns),
                 classifier_config=_classifier(source, params, returns),
                 minimum_deployment_target=getattr(ct.target, params.target),
                 compute_precision=_precision(params),
@@ -74,6 +74,8 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
 
 
 def _wants_softmax(source: Source, params: Any, returns: str) -> bool:
+    if source.outputs and params.softmax == "add":
+        raise Problem(f"softmax: add, but the model is no classifier: {source.task}")
     if params.softmax == "auto":
         return returns != "logits" and source.gives == "logits"
     if params.softmax == "add" and source.gives == "probabilities":
@@ -139,11 +141,23 @@ def _example(feature: Feature) -> torch.Tensor:
     return torch.zeros(sizes, dtype=_TORCH_DTYPES[feature.dtype])
 
 
-def _outputs(params: Any, returns: str) -> list[Any] | None:
+def _outputs(source: Source, params: Any, returns: str) -> list[Any] | None:
     if returns == "classifier":
         return None  # the classifier names them
+    if returns == "outputs":
+        return [_output(o, source, params) for o in source.outputs]
     names = params.output_names or [params.score_output or returns]
     return [ct.TensorType(name=name) for name in names]
+
+
+def _output(output: Any, source: Source, params: Any) -> Any:
+    if output.gives == "image" and params.image:
+        pixels = source.features[0].pixels
+        layout = {"GRAY": "GRAYSCALE"}.get(pixels.colour, pixels.colour)
+        return ct.ImageType(name=output.name, color_layout=getattr(ct.colorlayout, layout))
+    # What suppression reads stays in float32: it is the last to tell boxes apart.
+    boxes = output.gives in ("boxes", "confidences")
+    return ct.TensorType(name=output.name, dtype=np.float32 if boxes else None)
 
 
 def _classifier(source: Source, params: Any, returns: str) -> Any:

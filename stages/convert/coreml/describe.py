@@ -76,6 +76,8 @@ def check(facts: dict[str, Any], source: Source, params: Any) -> None:
 
 def _operators(spec: Any) -> Counter[str]:
     counted: Counter[str] = Counter()
+    if spec.WhichOneof("Type") == "pipeline":
+        return sum((_operators(model) for model in spec.pipeline.models), counted)
     for function in spec.mlProgram.functions.values():
         for block in function.block_specializations.values():
             counted.update(op.type for op in block.operations if op.type != "const")

@@ -10,7 +10,8 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .conversion import convert
 from .describe import check, describe, report
-from .sources import Source, read
+from .sources import DETECTOR, Source, read
+from .suppression import with_suppression
 
 
 @told
@@ -24,6 +25,10 @@ def run(job: Any) -> None:
     describe(mlmodel, source, job.params, returns)
     facts = report(mlmodel, source, job.params)
     check(facts, source, job.params)
+    if source.task == DETECTOR and job.params.suppression:
+        mlmodel = with_suppression(mlmodel, source, job.params)
+        described = report(mlmodel, source, job.params)
+        facts = {**facts, "inputs": described["inputs"], "outputs": described["outputs"]}
     job.progress(1, 2, "saving")
     package = save(mlmodel, job.outputs["model"])
     text = json.dumps(facts, indent=2, sort_keys=True)
@@ -34,6 +39,10 @@ def run(job: Any) -> None:
 
 
 def _returns(source: Source, params: Any) -> str:
+    if source.outputs:
+        if params.output != "auto":
+            raise Problem(f"output: {params.output}, but the model is no classifier: {source.task}")
+        return "outputs"
     if params.output == "classifier" and not source.labels:
         raise Problem("output: classifier needs labels", hint="give labels: [...]")
     if params.output != "auto":

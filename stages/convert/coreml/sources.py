@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from ..._shared.problem.problem import Problem
-from ..._shared.torch_model.model_file import is_torch_model, load
+from ..._shared.torch_model.model_file import Description, Output, is_torch_model, load
 from .pixels import Pixels, fold_pixels
+
+DETECTOR = "object-detector"
 
 
 @dataclass
@@ -35,7 +37,10 @@ class Source:
     features: list[Feature]
     labels: tuple[str, ...] | None
     gives: str | None  # "logits", "probabilities", None: not known
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()  # where the model names several, or one that is no score
+    task: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def read(job: Any) -> Source:
@@ -91,7 +96,44 @@ def _torch_model(path: Path, params: Any) -> Source:
     if params.image:
         net, pixels = fold_pixels(net, preprocessing)
     feature = Feature(params.input_name, list(preprocessing.shape), pixels=pixels)
-    return Source(net, "module", [feature], model.labels, model.description.output, metadata)
+    if model.description.is_classifier:
+        return Source(net, "module", [feature], model.labels, model.description.output, metadata)
+    return _of_outputs(net, feature, model.description, metadata)
+
+
+def _of_outputs(
+    net: nn.Module, feature: Feature, described: Description, metadata: dict[str, Any]
+) -> Source:
+    metadata["mlbuild.model"] = {
+        "task": described.task,
+        "outputs": [{"name": o.name, "gives": o.gives} for o in described.outputs],
+        "labels": list(described.labels),
+        "facts": described.facts,
+    }
+    labels = described.labels or None
+    return Source(
+        program=_FirstOfBatch(net) if described.task == DETECTOR else net,
+        form="module",
+        features=[feature],
+        labels=labels,
+        gives=None,
+        metadata=metadata,
+        outputs=described.outputs,
+        task=described.task,
+        facts=described.facts,
+    )
+
+
+class _FirstOfBatch(nn.Module):
+    """Boxes of the one picture, without a dimension for a batch: what suppression reads."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Shapes [1, C, H, W] -> [A, K], [A, 4]."""
+        return tuple(torch.squeeze(out, 0) for out in self.net(x))
 
 
 def _features(params: Any, name: str) -> list[Feature]:

@@ -113,6 +113,17 @@ class ConvertParams(Params):
     output_names: list[str] | None = Field(
         None, description="Names of several outputs of a TorchScript or exported program."
     )
+    suppression: bool = Field(
+        True,
+        description="Of an object detector: whether overlapping boxes are suppressed inside the "
+        "model, as Vision expects; false: all boxes, for a compressing stage or a server.",
+    )
+    iou_threshold: float | None = Field(
+        None, ge=0, le=1, description="Of a detector's boxes: overlap from which one goes."
+    )
+    confidence_threshold: float | None = Field(
+        None, ge=0, le=1, description="Of a detector's boxes: the least that is told."
+    )
     name: str | None = Field(
         None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="The package's name, without suffix."
     )
@@ -139,6 +150,9 @@ class ConvertParams(Params):
             raise ValueError("softmax: add gives no logits")
         if self.output_names and self.output in ("classifier", "probabilities"):
             raise ValueError("output_names: a classifier's outputs are label_output, score_output")
+        thresholds = (self.iou_threshold, self.confidence_threshold)
+        if not self.suppression and thresholds != (None, None):
+            raise ValueError("suppression: false leaves no use for thresholds")
         names = [i.name for i in self.inputs or ()] + list(self.output_names or ())
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
@@ -167,6 +181,9 @@ KIND = Kind(
         "preprocessing stands in the metadata under `mlbuild.preprocessing`, so that later stages "
         "and apps can crop alike. TorchScript and exported programs need `inputs`; an exported "
         "program may hold pickled values and is read only from an input with `trust: true`. "
+        "An object detector becomes a pipeline of its network and Core ML's own suppression of "
+        "overlapping boxes, with the inputs `iouThreshold` and `confidenceThreshold` and the "
+        "outputs `confidence` and `coordinates`, which Vision reads as recognized objects. "
         "Equal models are equal bytes: identifiers are fixed and no date is written."
     ),
     example={"target": "iOS17", "precision": "float16"},

@@ -98,13 +98,18 @@ class Outputs:
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         first = rows[0]
-        self.names = sorted(set(first.reference) & set(first.candidate))
+        shared = sorted(set(first.reference) & set(first.candidate))
+        # Whole numbers name classes or items: they agree or not, and have no distance.
+        whole = [n for n in shared if first.reference[n].dtype.kind in "iu"]
+        self.names = [name for name in shared if name not in whole]
+        self.whole = whole if self.names else []
+        self.names = self.names or whole
         lacking = sorted(set(first.reference) - set(first.candidate))
-        if lacking or not self.names:
+        if lacking or not shared:
             had = ", ".join(sorted(first.candidate)) or "no arrays"
             raise Problem(f"the candidate lacks output {', '.join(lacking) or '?'}; it has {had}")
         for row in rows:
-            for name in self.names:
+            for name in shared:
                 shapes = row.reference[name].shape, row.candidate[name].shape
                 if shapes[0] != shapes[1]:
                     raise Problem(f"output {name}: shapes differ, {shapes[0]} and {shapes[1]}")
@@ -129,8 +134,12 @@ class Outputs:
         return {name: self._one(self.rows, name) for name in self.names}
 
     def metrics(self) -> dict[str, Any]:
-        """The worst of the outputs."""
-        return {**_worst_of(list(self.by_output.values())), "samples": len(self.rows)}
+        """The worst of the outputs; of whole numbers, the share that is the same."""
+        same = {
+            f"agreement.{n}": figures.share(np.equal(*self._both(self.rows, n))).to_json()
+            for n in self.whole
+        }
+        return {**_worst_of(list(self.by_output.values())), **same, "samples": len(self.rows)}
 
     def sides(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """What is compared, by name."""

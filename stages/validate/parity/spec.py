@@ -53,6 +53,10 @@ KIND = Kind(
         "agreement_topk": Metric(
             "Share of samples whose best class is among the candidate's k best.", share=True
         ),
+        "agreement.*": Metric(
+            "Share of the values of an output of whole numbers (classes, indices) that are equal.",
+            share=True,
+        ),
         "kl": Metric("Mean divergence of class scores.", unit="nats", better="min"),
         "samples": Metric("Number of samples.", better="none"),
         "size_mb": Metric("Size of the candidate.", unit="MB", better="min"),

@@ -51,7 +51,7 @@ def write(
         report["by_output"] = result.by_output
     text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     job.outputs["report"].write_text(text + "\n", encoding="utf-8")
-    figures = [Figure(name, _told(value), _HELP[name]) for name, value in metrics.items()]
+    figures = [Figure(name, _told(value), _help(name)) for name, value in metrics.items()]
     lead = f"{job.inputs['candidate'].name} against its reference: {result.about}."
     sections = [Section("Worst samples", cards=[_card(result, i) for i in worst])]
     if isinstance(result, Outputs):
@@ -60,6 +60,11 @@ def write(
         sections.insert(0, Section("Outputs", header=["output", *names], rows=rows))
     sections.append(_all(result))
     write_page(job.outputs["page"], "Parity", lead, figures, sections)
+
+
+def _help(name: str) -> str:
+    family, _, output = name.partition(".")
+    return f"share of equal values of {output}" if output else _HELP[family]
 
 
 def _card(result: Classes | Outputs, place: int) -> Card:

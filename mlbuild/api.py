@@ -27,7 +27,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
+    "SUFFIXES",
     "TYPES",
+    "ByInput",
     "Field",
     "In",
     "Kind",
@@ -35,9 +37,12 @@ __all__ = [
     "Metric",
     "Out",
     "Params",
+    "Through",
     "accepts",
     "field_validator",
     "model_validator",
+    "run_file",
+    "type_of_path",
 ]
 
 # Artifact types: name -> (what it is a special case of, help). A dataset, a path and the output of
@@ -46,16 +51,61 @@ TYPES: Mapping[str, tuple[str | None, str]] = {
     "File": (None, "any single file"),
     "Folder": (None, "any folder"),
     "ImageFolder": ("Folder", "photographs, one folder for each class, or flat"),
-    "Table": ("File", "CSV or TSV with a header line"),
+    "Table": ("File", "CSV, TSV or Parquet; text with a header line"),
     "Report": ("File", "JSON that a stage wrote for people and later stages"),
     "Page": ("File", "HTML that stands alone"),
     "TorchModel": ("Folder", "model.json and model.safetensors: weights, architecture, labels"),
     "TorchScript": ("File", "what torch.jit.save wrote"),
     "ExportedProgram": ("File", "what torch.export.save wrote"),
+    "KerasModel": ("File", "an .h5 or .keras file"),
+    "SavedModel": ("Folder", "what tf.saved_model.save wrote"),
+    "FrozenGraph": ("File", "a TensorFlow graph with its weights as constants, .pb"),
+    "OnnxModel": ("File", "an .onnx file"),
+    "JaxModel": ("File", "what jax.export serialized"),
+    "SklearnModel": ("File", "a scikit-learn estimator, dumped by joblib"),
+    "XGBoostModel": ("File", "what XGBoost saved, .json or .ubj"),
+    "LightGBMModel": ("File", "the text that LightGBM saved"),
+    "LibsvmModel": ("File", "the text that LIBSVM saved"),
+    "TuriModel": ("Folder", "what Turi Create saved"),
+    "CaffeModel": ("Folder", "one .prototxt and one .caffemodel, perhaps mean and labels"),
+    "TFLiteModel": ("File", "a .tflite file"),
+    "ExecuTorchModel": ("File", "a .pte file"),
+    "CoreAIModel": ("Folder", "an .aimodel"),
     "CoreMLModel": ("Folder", "an .mlpackage"),
+    "CoreMLFile": ("File", "an .mlmodel"),
+    "Predictions": ("Folder", "a model's answers to samples, as predict/outputs writes them"),
+    "Tokenizer": ("Folder", "how text becomes numbers"),
     "Archive": ("File", "a zip file"),
     "SwiftPackage": ("Folder", "a Swift package"),
 }
+
+# What the name of a file or folder says of its type, where the pipeline does not say it.
+SUFFIXES: Mapping[str, str] = {
+    ".aimodel": "CoreAIModel",
+    ".csv": "Table",
+    ".h5": "KerasModel",
+    ".joblib": "SklearnModel",
+    ".keras": "KerasModel",
+    ".libsvm": "LibsvmModel",
+    ".mlmodel": "CoreMLFile",
+    ".mlpackage": "CoreMLModel",
+    ".onnx": "OnnxModel",
+    ".parquet": "Table",
+    ".pb": "FrozenGraph",
+    ".pkl": "SklearnModel",
+    ".pt": "TorchScript",
+    ".pt2": "ExportedProgram",
+    ".pte": "ExecuTorchModel",
+    ".tflite": "TFLiteModel",
+    ".tsv": "Table",
+    ".ubj": "XGBoostModel",
+}
+
+
+def type_of_path(path: str) -> str:
+    """The type that a path's suffix tells, or "Any"."""
+    name = path.rstrip("/").rpartition("/")[2].lower()
+    return SUFFIXES.get("." + name.rpartition(".")[2], "Any") if "." in name else "Any"
 
 
 def accepts(wanted: tuple[str, ...], given: str) -> bool:
@@ -132,17 +182,54 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class ByInput:
+    """A toolchain that the type of an input decides; the code is then ``run_<toolchain>.py``."""
+
+    role: str
+    toolchains: Mapping[str, str]  # type -> toolchain
+
+    def of(self, given: str) -> str | None:
+        """The toolchain for an artifact of type ``given``; None where none takes it."""
+        if given == "Any":
+            return None
+        fits = (tool for wanted, tool in self.toolchains.items() if accepts((wanted,), given))
+        return next(fits, None)
+
+
+def run_file(toolchain: str) -> str:
+    """The code of a kind whose toolchain its input decides: ``run_core_ai.py``."""
+    return f"run_{toolchain.replace('-', '_')}.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """An input whose artifact first goes through an ordinary stage of another kind.
+
+    The engine puts that stage in, ``<stage>-<role>``: it is cached, shown and run in its own
+    toolchain like any other; the kind itself reads its output.
+    """
+
+    kind: str  # "predict/outputs"
+    types: str  # of the artifacts that are led so, "A | B"
+    role: str  # the input of that kind
+    output: str  # what is read of it
+    inputs: tuple[str, ...] = ()  # roles that it shares with the stage
+    params: Mapping[str, str] = field(default_factory=dict)  # the stage's name -> that kind's
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """Everything the engine knows of a kind without running it."""
 
     summary: str
-    toolchain: str
+    toolchain: str | ByInput
     params: type[Params]
     inputs: Mapping[str, In]
     outputs: Mapping[str, Out]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     # Limits of its metrics that hold where a pipeline's stage has no `gates`.
     gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    through: Mapping[str, Through] = field(default_factory=dict)  # by role
     plots: bool = False
     details: str = ""  # a paragraph or two for the docs
     example: Mapping[str, object] = field(default_factory=dict)  # `with:` of the pasted snippet
@@ -150,3 +237,10 @@ class Kind:
     portable: bool = True  # False: the platform enters the stage key
     uses_coreml: bool = False  # mlbuild.coreml is put on the stage's path and into its key
     fresh: bool = False  # never run in a fork server
+
+    @property
+    def toolchains(self) -> tuple[str, ...]:
+        """Every toolchain that it may run in."""
+        if isinstance(self.toolchain, str):
+            return (self.toolchain,)
+        return tuple(dict.fromkeys(self.toolchain.toolchains.values()))

@@ -294,7 +294,10 @@ class Planner:
         if stage.toolchain is not None:
             parts["toolchain"] = self._facts.toolchain(stage.toolchain)
         if stage.kind is not None:
-            return parts | {"kind": stage.kind} | dict(self._facts.code(stage.kind))
+            code = dict(self._facts.code(stage.kind))
+            if stage.run != "run.py":  # one kind has several: which one is part of what it does
+                code["run"] = stage.run
+            return parts | {"kind": stage.kind} | code
         return parts | {"command": stage.command}
 
 
@@ -307,6 +310,7 @@ _REASON_OF = {
     "kind": Reason.CODE_CHANGED,
     "code": Reason.CODE_CHANGED,
     "key_version": Reason.CODE_CHANGED,
+    "run": Reason.CODE_CHANGED,
     "command": Reason.CODE_CHANGED,
     "outputs": Reason.CODE_CHANGED,
     "toolchain": Reason.TOOLCHAIN_CHANGED,

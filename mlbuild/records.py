@@ -151,6 +151,7 @@ class Stage:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     toolchain: str | None = None  # None: the engine's own Python (`run:` stages)
+    run: str = "run.py"  # the file of the kind's folder that does the work
     place: Place | None = field(default=None, compare=False)
 
     def output(self, name: str) -> Output:

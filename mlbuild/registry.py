@@ -254,6 +254,7 @@ def _check(kind: Kind, spec_file: Path) -> None:
         for what, name in used
         if name not in known
     ]
+    problems += _check_choice(kind, spec_file)
     for name, out in kind.outputs.items():
         if name in ("metrics", "plots"):
             message = f"output '{name}': every kind has one of that name already"
@@ -263,6 +264,32 @@ def _check(kind: Kind, spec_file: Path) -> None:
             problems.append(Problem(message, Place(str(spec_file), 1, 1)))
     if problems:
         raise PipelineError(*problems)
+
+
+def _check_choice(kind: Kind, spec_file: Path) -> list[Problem]:
+    """Roles and types that decide about a toolchain or about a stage in between, and the code."""
+    from mlbuild.api import TYPES, ByInput, run_file  # lazy: as above
+
+    place = Place(str(spec_file), 1, 1)
+    choice = kind.toolchain if isinstance(kind.toolchain, ByInput) else None
+    deciding = [("toolchain", choice.role, tuple(choice.toolchains))] if choice else []
+    for role, through in kind.through.items():
+        types = tuple(t.strip() for t in through.types.split("|"))
+        deciding.append((f"through '{role}'", role, types))
+    problems = []
+    for what, role, types in deciding:
+        if role not in kind.inputs:
+            message = f"{what} names the unknown input '{role}'"
+            problems.append(Problem(message, place, allowed=tuple(kind.inputs)))
+        for name in types:
+            if name not in TYPES:
+                hint = did_you_mean(name, TYPES)
+                problems.append(Problem(f"{what} has the unknown type '{name}'", place, hint=hint))
+    for tool in kind.toolchains if choice else ():
+        if not (spec_file.parent / run_file(tool)).is_file():
+            message = f"toolchain '{tool}' needs {run_file(tool)} beside the spec"
+            problems.append(Problem(message, place))
+    return problems
 
 
 # --- the code of a kind ------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from mlbuild.api import TYPES
 from mlbuild.errors import PipelineError
 from mlbuild.registry import Registry, Root, code_files
 from mlbuild.report.kinds import (
@@ -140,8 +141,7 @@ def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
         (
             SPEC.replace('Out("CoreMLModel"', 'Out("CoreMlModel"'),
             "spec.py:1:1: output 'model' has the unknown type 'CoreMlModel'\n"
-            "  allowed: File, Folder, ImageFolder, Table, Report, Page, TorchModel, TorchScript, "
-            "ExportedProgram, CoreMLModel, Archive, SwiftPackage, Any\n"
+            f"  allowed: {', '.join(TYPES)}, Any\n"
             "  hint: did you mean 'CoreMLModel'?",
         ),
         (

@@ -51,7 +51,7 @@ def test_the_wheel_holds_the_kinds_and_the_locks_and_no_tests(built: Path) -> No
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "mlbuild/stages/convert/coreml/spec.py" in names
-    assert "mlbuild/stages/convert/coreml/run.py" in names
+    assert "mlbuild/stages/convert/coreml/run_torch.py" in names
     assert "mlbuild/toolchains/locks/torch.toml" in names
     assert "mlbuild/pipeline/schema.json" in names
     assert "mlbuild/py.typed" in names

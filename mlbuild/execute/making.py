@@ -103,7 +103,8 @@ class TaskMaker:
             task = command_task(stage, places, command, self._caller, interpreter, attempt)
         else:
             assert interpreter is not None and stage.kind is not None
-            program = self._program(stage.kind)
+            program = self._program(stage)
+            stage = replace(stage, inputs=tuple(self._trusted(item) for item in stage.inputs))
             code = (program.folder, program.stages_root / "_shared", _COREML)
             task = job_task(stage, places, program, interpreter, self._caller, attempt)
         if self._traced:
@@ -111,11 +112,18 @@ class TaskMaker:
         self.watching.begins(task, stage, scratch, inputs, code)
         return task
 
-    def _program(self, kind: str) -> Program:
-        loaded = self._kinds().get(kind)
+    def _trusted(self, item: Input) -> Input:
+        """What a kind of this pipeline wrote is as trusted as the kind, whose code ran already."""
+        made = [isinstance(s, StageOutput) and self._stages[s.stage].kind for s in item.sources]
+        return replace(item, trust=True) if made and all(made) else item
+
+    def _program(self, stage: Stage) -> Program:
+        assert stage.kind is not None
+        loaded = self._kinds().get(stage.kind)
         return Program(
             loaded.stages_root,
             loaded.folder,
+            stage.run,
             coreml=_COREML if loaded.kind.uses_coreml else None,
             fresh=loaded.kind.fresh,
         )

@@ -27,6 +27,7 @@ class Wire:
     many: bool
     trust: bool
     key: Scalar
+    type: str | None = None  # what the file says that it is
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Draft:
     wires: list[Wire] = field(default_factory=list)
     needs: list[ToStage] = field(default_factory=list)
     outputs: dict[str, str] | None = None  # name -> type; None where they are not known
+    toolchain: str | None = None  # of its kind; None where the type of an input leaves it open
+    run: str = "run.py"
     broken: bool = False  # its axes are not known: nothing that depends on them is told
     variants: list[Combo] = field(default_factory=list)
 
@@ -227,7 +230,19 @@ class _Reader:
             self.problems.add(node, f"{where} is a list", hint="{all: [REFERENCE, ...]}")
             return Wire(role, [], True, False, key)
         references = [self._reference(item, where, scope) for item in given]
-        return Wire(role, [r for r in references if r is not None], many, trust, key)
+        kind = self._type(node.get("type"), where) if isinstance(node, Mapped) else None
+        return Wire(role, [r for r in references if r is not None], many, trust, key, kind)
+
+    def _type(self, node: Node | None, where: str) -> str | None:
+        if node is None:
+            return None
+        from mlbuild.api import TYPES  # lazy: pydantic, which a pipeline of commands does not need
+
+        if isinstance(node, Scalar) and node.value in TYPES:
+            return str(node.value)
+        got = str(node.value) if isinstance(node, Scalar) else node.what
+        self.problems.unknown(node, f"{where}: unknown type", got, TYPES)
+        return None
 
     def _reference(self, node: Node, where: str, scope: Scope) -> Reference | None:
         text = self._reference_text(node, where, scope)

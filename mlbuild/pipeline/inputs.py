@@ -53,6 +53,11 @@ def _check_types(
 ) -> None:
     from mlbuild.api import accepts  # lazy: pydantic; whoever has a kind has paid for it
 
+    if wire.type is not None and wire.references and not accepts(spec.types, wire.type):
+        wanted = " or ".join(spec.types)
+        message = f"{draft.where}: input '{wire.role}' takes {wanted}, not {wire.type}"
+        problems.add(wire.references[0].node, message)
+        return
     for link in wire.references:
         if not isinstance(link, ToStage):
             continue

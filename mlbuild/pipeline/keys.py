@@ -170,6 +170,10 @@ INPUT: Mapping[str, Row] = {
         "type": "boolean",
         "description": "true: formats that run code when they are read, as pickle, may be read.",
     },
+    "type": {
+        "type": "string",
+        "description": "What a file or folder is, where its name does not tell: SavedModel.",
+    },
 }
 
 GATE: Mapping[str, Row] = {

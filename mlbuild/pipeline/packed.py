@@ -94,7 +94,7 @@ def without_places(row: Row) -> Row:
 def _stage_facts(row: Row) -> Row:
     inputs = tuple([item[:5] for item in row[6]])
     gates = tuple([gate[:7] for gate in row[9]])
-    return (*row[:6], inputs, *row[7:9], gates, *row[10:17])
+    return (*row[:6], inputs, *row[7:9], gates, *row[10:18])
 
 
 def _stage_row(stage: Stage) -> Row:
@@ -116,6 +116,7 @@ def _stage_row(stage: Stage) -> Row:
         dict(stage.env),
         stage.secrets,
         stage.toolchain,
+        stage.run,
         _place_row(stage.place),
     )
 
@@ -126,7 +127,7 @@ def _stage(row: Row, file: str) -> Stage:
     fields[7] = tuple([Output(*out) for out in row[7]])
     fields[9] = tuple([_gate(gate, file) for gate in row[9]])
     fields[11] = Resources(*row[11]) if row[11] else _ONE_CPU
-    fields[17] = _place(row[17], file)
+    fields[18] = _place(row[18], file)
     return Stage(*fields)
 
 

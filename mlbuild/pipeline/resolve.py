@@ -28,6 +28,8 @@ from mlbuild.pipeline.root import project_root
 from mlbuild.pipeline.sections import read_datasets, read_toolchains
 from mlbuild.pipeline.substitute import uses_matrix
 from mlbuild.pipeline.targets import Targets
+from mlbuild.pipeline.through import lead_through
+from mlbuild.pipeline.typed import decide_toolchains
 from mlbuild.pipeline.variants import Builder
 from mlbuild.pipeline.wiring import expand
 from mlbuild.records import Dataset, DatasetRef, PathRef, ResolvedPipeline, Stage
@@ -69,6 +71,8 @@ def resolve(
     custom = read_toolchains(tree.get("toolchains"), params, root, problems)
     drafts, off = read_drafts(tree.get("stages"), params, registry, problems)
     check_links(drafts, off, datasets, problems)
+    lead_through(drafts, datasets, registry, problems)
+    decide_toolchains(drafts, datasets, problems)
     expand(drafts, problems)
     for draft in drafts.values():
         check_inputs(draft, drafts, problems)

@@ -85,6 +85,7 @@ class Builder:
             env=self._env(draft, scope),
             secrets=self._secrets(draft, scope),
             toolchain=self._toolchain(draft, scope),
+            run=draft.run,
             place=draft.key.place,
         )
 
@@ -251,7 +252,7 @@ class Builder:
         return tuple(sorted(dict.fromkeys(names)))
 
     def _toolchain(self, draft: Draft, scope: Scope) -> str | None:
-        own = draft.loaded.kind.toolchain if draft.loaded else None
+        own = draft.toolchain
         node = draft.node.get("toolchain")
         if node is None:
             return own

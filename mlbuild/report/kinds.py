@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from mlbuild.errors import MlbuildError
 from mlbuild.records import Json
 from mlbuild.registry import LoadedKind, Registry
+
+if TYPE_CHECKING:
+    from mlbuild.api import Kind
 
 _LIMITS = {
     "minimum": "at least {}",
@@ -54,7 +57,7 @@ def describe_kind(loaded: LoadedKind) -> str:
     if kind.details:
         for paragraph in kind.details.strip().split("\n\n"):
             lines += ["", *textwrap.wrap(paragraph, 96)]
-    lines += ["", f"toolchain: {kind.toolchain}"]
+    lines += ["", f"toolchain: {', '.join(kind.toolchains)}{_decided(kind)}"]
     if loaded.origin != "built-in":
         lines.append(f"from: {loaded.origin}, {loaded.folder}")
     facts = kind_json(loaded)
@@ -82,7 +85,7 @@ def kind_json(loaded: LoadedKind) -> dict[str, Json]:
         "summary": kind.summary,
         "details": kind.details.strip(),
         "origin": loaded.origin,
-        "toolchain": kind.toolchain,
+        "toolchain": " | ".join(kind.toolchains),
         "plots": kind.plots,
         "inputs": {
             role: {"type": i.type, "optional": i.optional, "many": i.many, "help": i.help}
@@ -146,6 +149,8 @@ def _inner_facts(
 
 def snippet(loaded: LoadedKind) -> str:
     """A stage that uses the kind, as YAML; every required input and parameter stands in it."""
+    from mlbuild.api import ByInput  # lazy: pydantic; whoever has a kind has paid for it
+
     kind = loaded.kind
     stage: dict[str, Json] = {"uses": loaded.name}
     inputs: dict[str, Json] = {}
@@ -153,6 +158,9 @@ def snippet(loaded: LoadedKind) -> str:
         if not spec.optional:
             path = f"./path/to/{role}"
             inputs[role] = {"all": path} if spec.many else path
+    if isinstance(kind.toolchain, ByInput):
+        role = kind.toolchain.role
+        inputs[role] = {"from": f"./path/to/{role}", "type": next(iter(kind.toolchain.toolchains))}
     if inputs:
         stage["inputs"] = inputs
     settings = dict(kind.example)
@@ -259,12 +267,19 @@ def _table(rows: list[tuple[str, str, str]]) -> list[str]:
     return lines
 
 
+def _decided(kind: Kind) -> str:
+    if isinstance(kind.toolchain, str):
+        return ""
+    return f", by the type of input '{kind.toolchain.role}'"
+
+
 def _markdown(loaded: LoadedKind) -> list[str]:
     kind = loaded.kind
     lines = [f"## {loaded.name}", "", kind.summary, ""]
     if kind.details:
         lines += [kind.details.strip(), ""]
-    lines += [f"Toolchain: `{kind.toolchain}`.", ""]
+    names = ", ".join(f"`{name}`" for name in kind.toolchains)
+    lines += [f"Toolchain: {names}{_decided(kind)}.", ""]
     facts = kind_json(loaded)
     for title in ("inputs", "outputs", "metrics", "parameters"):
         rows = [_row(title, name, fact) for name, fact in facts[title].items()]

@@ -201,7 +201,7 @@ p.yaml:9:79: stage 'd': input 'v' has either 'from' or 'all'
 p.yaml:9:80: stage 'd': input 'v': unknown key 'form'
    9 |   d: {run: d, inputs: {x: c.o, y: "b[bits=4].p", z: "b[bits].p", u: [b.p], v: {form: b.p}}, needs: [e, b.p]}
      |                                                                                ^
-  allowed: from, all, trust
+  allowed: from, all, trust, type
   hint: did you mean 'from'?
 p.yaml:9:101: stage 'd': 'needs': unknown stage 'e'
    9 |   d: {run: d, inputs: {x: c.o, y: "b[bits=4].p", z: "b[bits].p", u: [b.p], v: {form: b.p}}, needs: [e, b.p]}

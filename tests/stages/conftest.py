@@ -80,6 +80,8 @@ def _door() -> dict[str, types.ModuleType]:
         Params=_PlainParams,
         LayerMatch=_PlainParams,
         Field=_plain_field,
+        ByInput=lambda role, toolchains: types.SimpleNamespace(role=role, toolchains=toolchains),
+        Through=lambda *_, **__: None,
         Kind=lambda *_, **values: _facts(**values),
         In=lambda type, *_, **__: type,
         Out=lambda type, file, *_, **__: file,
@@ -112,6 +114,10 @@ def _spec(kind: str, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return names["KIND"]
 
 
+def _run_file(toolchain: str) -> str:
+    return f"run_{toolchain.replace('-', '_')}.py"
+
+
 def folder_of(kind: str) -> str:
     return kind.replace("-", "_")
 
@@ -132,8 +138,10 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
         inputs: dict[str, Any] | None = None,
         axes: dict[str, Any] | None = None,
         trust: tuple[str, ...] = (),
+        toolchain: str = "torch",  # which of a kind's run files, where it has several
     ) -> Ran:
         spec = _spec(kind, monkeypatch)
+        run_file = "run.py" if isinstance(spec.toolchain, str) else _run_file(toolchain)
         scratch = tmp_path / f"stage-{next(counter)}"
         files = {name: file.replace("{Name}", "Model") for name, file in spec.outputs.items()}
         given = {
@@ -146,7 +154,7 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
             "root": str(tmp_path),
             "stages_root": str(STAGES),
             "folder": folder_of(kind),
-            "run": "run.py",
+            "run": run_file,
             "coreml": str(ROOT / "mlbuild" / "coreml") if spec.uses_coreml else None,
             "params": {**spec.params.defaults(), **(params or {})},
             "inputs": given,

@@ -3,7 +3,17 @@
 import re
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, field_validator, model_validator
+from mlbuild.api import (
+    ByInput,
+    Field,
+    In,
+    Kind,
+    Metric,
+    Out,
+    Params,
+    field_validator,
+    model_validator,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
@@ -162,7 +172,11 @@ class ConvertParams(Params):
 
 KIND = Kind(
     summary="Converts a trained network to a Core ML package (ML Program).",
-    toolchain="torch",
+    # Each has a run file of its own: run_torch.py and so on.
+    toolchain=ByInput(
+        "model",
+        {"TorchModel": "torch", "TorchScript": "torch", "ExportedProgram": "torch"},
+    ),
     params=ConvertParams,
     inputs={"model": In("TorchModel | TorchScript | ExportedProgram", "The trained network.")},
     outputs={

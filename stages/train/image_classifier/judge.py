@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import parts
+from ..._shared.vision_training import parts
 from .learner import Learner, Learnt
 from .pictures import Pictures, check_classes
 

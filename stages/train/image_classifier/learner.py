@@ -15,7 +15,8 @@ from torch import nn
 from ..._shared.torch_model.architectures import build, make_head
 from ..._shared.torch_model.preprocessing import Preprocessing
 from ..._shared.torch_setup.configure import seed_everything
-from . import network, parts
+from ..._shared.vision_training import parts
+from . import network
 from .head import Head, best_temperature, fit_head, unit_length
 from .pictures import Pictures
 

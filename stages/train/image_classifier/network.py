@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from ..._shared.problem.problem import Problem
 from ..._shared.torch_model.preprocessing import Preprocessing
-from .augment import augment
+from ..._shared.vision_training.augment import augment
 
 _ASKED_AT_ONCE = 64
 _LEARNING_RATE = {"scratch": 0.003, "tune": 0.0003}

@@ -1,5 +1,7 @@
 """What all tests share: no test reads or writes the user's own places by accident."""
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import os
@@ -14,9 +16,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# These need torch and coremltools, which the engine's environment does not have: they are run by
+# These need a toolchain's packages, which the engine's environment does not have: they are run by
 # test_in_toolchain.py in the toolchain's own.
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["coreml", "stages/*_run.py"]
+if importlib.util.find_spec("pydantic"):
+    collect_ignore_glob.append("stages_in")
 
 
 @pytest.fixture(autouse=True)

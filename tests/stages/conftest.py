@@ -1,8 +1,10 @@
-"""Runs a kind through the real worker, in this process.
+"""Runs a kind through the real worker, in this process; also loaded by tests/stages_in.
 
 The toolchain's Python has no pydantic, so a spec is read with a stand-in for the author's door that
 keeps nothing but defaults; the specs themselves are tested in the engine's environment.
 """
+
+from __future__ import annotations
 
 import json
 import sys
@@ -61,7 +63,7 @@ def _plain_value(value: Any) -> Any:
         return type(value).defaults()
     if isinstance(value, dict):
         return {key: _plain_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain_value(item) for item in value]
     return value
 
@@ -126,6 +128,11 @@ def folder_of(kind: str) -> str:
 def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
     """``run_kind("data/split", params={...}, inputs={...}, tmp_path=tmp_path) -> Ran``."""
     pytest.importorskip("torch")
+    return runner(monkeypatch, "torch")
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, toolchain: str) -> Any:
+    """Runs kinds with the run file that ``toolchain`` has, where they have several."""
     from mlbuild.execute.worker import run_job
 
     counter = iter(range(1000))
@@ -138,7 +145,6 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
         inputs: dict[str, Any] | None = None,
         axes: dict[str, Any] | None = None,
         trust: tuple[str, ...] = (),
-        toolchain: str = "torch",  # which of a kind's run files, where it has several
     ) -> Ran:
         spec = _spec(kind, monkeypatch)
         run_file = "run.py" if isinstance(spec.toolchain, str) else _run_file(toolchain)

@@ -106,7 +106,12 @@ _ALL = (
         "a published ML Program against its own ONNX twin",
         ("suites/test_basic_pitch.py",),
         own=True,
-        packages=("basic-pitch==0.4.0", "onnxruntime==1.31.1"),
+        packages=(
+            "basic-pitch==0.4.0",
+            "onnxruntime==1.31.1",
+            "onnx==1.23.2",
+            "ml_dtypes==0.5.4",
+        ),
     ),
 )
 FAMILIES = {family.name: family for family in _ALL}

@@ -17,7 +17,9 @@ from mlbuild.toolchains.places import cache_dir
 
 ROOT = Path(__file__).parents[1]
 _TOOLS = ("pytest==9.2.0", "hypothesis==6.170.15")
-_TOOLS_OF_OLD_PYTHONS = {"3.8": ("pytest==8.3.5", "hypothesis==6.113.0")}  # the last that run there
+# The last that run there, with what pip leaves out because it asks its own Python's version.
+_OLD = ("pytest==8.3.5", "hypothesis==6.113.0", "exceptiongroup==1.2.2", "tomli==2.2.1")
+_TOOLS_OF_OLD_PYTHONS = {"3.8": _OLD}
 # One folder for each toolchain that has tests of its own.
 _FOLDERS = sorted(f.name for f in (ROOT / "tests" / "stages_in").iterdir() if any(f.glob("test_*")))
 

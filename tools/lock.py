@@ -25,12 +25,15 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mlbuild.toolchains.commands import clean_environment, uv_binary  # noqa: E402 - path is set
 from mlbuild.toolchains.interpreters import installed  # noqa: E402
 from mlbuild.toolchains.packageindex import PackageIndex, configured  # noqa: E402
+from mlbuild.toolchains.pins import Pin, normalized, parse_pin  # noqa: E402
 
 LOCKS = ROOT / "mlbuild/toolchains/locks"
 Pins = dict[str, str]  # name -> version
@@ -46,7 +49,7 @@ def lock(name: str, upgrade: bool) -> None:
     path = LOCKS / f"{name}.toml"
     text = path.read_text("utf-8")
     data = tomllib.loads(text)
-    index, kept = configured(), [] if upgrade else data.get("pins", [])
+    index, kept = configured(), [] if upgrade else still_wanted(data["pins"], data["wants"])
     resolved = {
         platform: _resolve(data, platform, data["wants"], kept, index)[0]
         for platform in data["platforms"]
@@ -55,6 +58,17 @@ def lock(name: str, upgrade: bool) -> None:
     listed = "".join(f'    "{pin}",\n' for pin in merged(resolved))
     path.write_text(f"{head}\npins = [\n{listed}]\n", "utf-8")
     path.with_suffix(".sha256").write_text(_hashes(data, resolved, index), "utf-8")
+
+
+def still_wanted(pins: Iterable[str], wants: Iterable[str]) -> list[str]:
+    """The pins that no requirement contradicts."""
+    needed = {normalized(r.name): r.specifier for r in map(Requirement, wants)}
+
+    def wanted(pin: Pin | None) -> bool:
+        allowed = needed.get(pin.name) if pin else None
+        return pin is not None and (allowed is None or allowed.contains(pin.version, True))
+
+    return [line for line in pins if wanted(parse_pin(line))]
 
 
 def merged(resolved: Mapping[str, Pins]) -> list[str]:

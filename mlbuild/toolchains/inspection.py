@@ -46,7 +46,7 @@ def inspect(lock: Lock, folder: Path) -> Verification:
     python = folder / "bin" / "python"
     try:
         done = subprocess.run(
-            [python, "-I", "-c", _INSPECT, json.dumps(lock.preload)],
+            [python, "-I", "-c", _INSPECT, json.dumps(lock.preload + lock.imports)],
             capture_output=True,
             text=True,
             errors="replace",

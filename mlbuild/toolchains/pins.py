@@ -50,7 +50,8 @@ class Lock:
     name: str
     python: str  # "3.11"
     requirements: tuple[Pin, ...]  # sorted by name
-    preload: tuple[str, ...] = ()  # modules that a fork server imports; imported to verify
+    preload: tuple[str, ...] = ()  # modules that a fork server imports
+    imports: tuple[str, ...] = ()  # what must be importable beside them
     size_mb: int = _UNKNOWN_SIZE_MB
     environ: tuple[tuple[str, str], ...] = ()  # variables of each process that runs in it; sorted
     platforms: tuple[str, ...] = ()  # "linux-x86_64"; empty: any
@@ -92,6 +93,7 @@ def builtin(name: str) -> Lock:
         python=data["python"],
         requirements=_sorted(p for p in pins if p is not None),
         preload=tuple(data["preload"]),
+        imports=tuple(data.get("imports", ())),
         size_mb=data["size_mb"],
         environ=tuple(sorted(data.get("environ", {}).items())),
         platforms=tuple(data["platforms"]),

@@ -320,7 +320,7 @@ def rewrite(**changes):
     [
         (damage, "model.safetensors is damaged: "),
         (reshape, "model.safetensors: head.bias has shape [5], the architecture needs [3]"),
-        (rewrite(version=2), "model.json has version 2, this mlbuild reads up to 1"),
+        (rewrite(version=3), "model.json has version 3, this mlbuild reads up to 2"),
         (rewrite(labels=["a", "a"]), "label 'a' stands twice"),
         (
             rewrite(output="scores"),

@@ -22,6 +22,7 @@ from ..problem.problem import Problem
 from ..torch_model.model_file import is_torch_model
 from ..torch_model.model_file import load as load_torch
 from ..torch_model.preprocessing import Preprocessing, from_json
+from .predicted import PredictedSide, is_predictions
 
 PREPROCESSING = "mlbuild.preprocessing"  # metadata that convert/coreml writes
 MODEL = "mlbuild.model"
@@ -64,6 +65,8 @@ class TorchSide:
 
     def outputs(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The scores of an array that stands for a prepared picture, [1, C, H, W]."""
+        if self.model.description.inputs:
+            return self._named_arrays(arrays)
         if len(arrays) != 1:
             raise Problem(f"the torch model takes one array, a sample holds {len(arrays)}")
         (array,) = arrays.values()
@@ -71,6 +74,27 @@ class TorchSide:
         if self.model.description.outputs:
             return self._named(batch)
         return {"logits": self._run(batch)}
+
+    def _named_arrays(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Of a model that names its inputs; what it keeps between calls starts at zero."""
+        description = self.model.description
+        wanted = [given.name for given in description.inputs]
+        if set(arrays) != set(wanted):
+            raise Problem(
+                f"the torch model takes {', '.join(wanted)}, the sample holds "
+                f"{', '.join(sorted(arrays)) or 'nothing'}"
+            )
+        given = [
+            torch.from_numpy(np.asarray(arrays[i.name], dtype=i.dtype)) for i in description.inputs
+        ]
+        for state in description.states:
+            getattr(self.model.net, state.name).zero_()
+        with torch.no_grad():
+            found = self.model.net(*given)
+        if description.is_classifier:
+            return {"logits": self._scores(found)}
+        found = found if isinstance(found, tuple) else (found,)
+        return {o.name: v.numpy() for o, v in zip(description.outputs, found, strict=True)}
 
     def _named(self, batch: torch.Tensor) -> dict[str, np.ndarray]:
         """Each output, whole numbers as int64."""
@@ -84,7 +108,10 @@ class TorchSide:
 
     def _run(self, batch: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
-            out = self.model.net(batch)[0].double().numpy()
+            return self._scores(self.model.net(batch))
+
+    def _scores(self, found: torch.Tensor) -> np.ndarray:
+        out = found[0].double().numpy()
         if self.model.description.output == "probabilities":
             out = np.log(np.maximum(out, _SMALLEST))
         return out
@@ -132,7 +159,8 @@ class CoreMLSide:
         if self.labels:
             return {"logits": self._scores(arrays)}
         try:
-            ran = self.model.run(dict(arrays), keep=list(self._inner.values()))
+            state = self.model.make_state() if self.model.description.states else None
+            ran = self.model.run(dict(arrays), keep=list(self._inner.values()), state=state)
         except CoreMLError as error:
             raise Problem(str(error)) from error
         inner = {name: np.asarray(ran.values[value]) for name, value in self._inner.items()}
@@ -172,6 +200,8 @@ class CoreMLSide:
 
 def open_side(path: Path, precision: str = "declared", scaling: str = "centerCrop") -> Side:
     """The model at a path, whatever it is."""
+    if is_predictions(path):
+        return PredictedSide(path)
     if is_torch_model(path):
         return TorchSide(path)
     return CoreMLSide(path, precision, scaling)
@@ -189,7 +219,10 @@ def match(reference: Side, candidate: Side) -> np.ndarray | None:
     for one, other in ((candidate, reference), (reference, candidate)):
         if isinstance(one, CoreMLSide):
             one.adopt(other.preprocessing)
-    if not reference.labels and not candidate.labels:
+    for one, other in ((candidate, reference), (reference, candidate)):
+        if isinstance(one, PredictedSide):
+            one.adopt_labels(other.labels)
+    if not (reference.labels and candidate.labels):
         return None
     places = {label: place for place, label in enumerate(candidate.labels)}
     missing = [label for label in reference.labels if label not in places]

@@ -3,7 +3,8 @@
 ``model.json`` says which architecture to build, with which arguments, which labels its outputs
 have, how a picture becomes its input, and what it gives: a classifier logits or probabilities, any
 other task a list of named outputs (then the file is of version 2). Nothing in it is code, and no
-time stands in it: equal models are equal bytes.
+time stands in it: equal models are equal bytes. A model that does not take one picture names its
+inputs instead of a preprocessing, and what it remembers between calls.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .architectures import build
 from .preprocessing import Preprocessing, from_json
 
 FORMAT, VERSION = "mlbuild-torch-model", 2
+DTYPES = ("float32", "int32")
 OUTPUTS = ("logits", "probabilities")
 CLASSIFIER = "classifier"
 # What a named output may give: scores of classes, boxes (x, y of the middle, width, height, as
@@ -40,7 +42,7 @@ GIVES = (
     "distances",
     "value",
 )
-_KEYS = ("architecture", "labels", "preprocessing", "output")
+_KEYS = ("architecture", "labels", "output")
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,49 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Input:
+    """An array that the network takes; the batch is not part of the shape unless it stands there.
+
+    ``categories`` are texts that an app gives in place of their indices.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"  # one of DTYPES
+    help: str = ""
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """A buffer that the network keeps between calls, zero at first; Core ML keeps it in float16."""
+
+    name: str  # the attribute of the network
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """Everything but the weights.
 
     ``outputs`` is empty for a classifier, whose one output ``output`` describes. ``facts`` are what
-    a user of the model needs beside labels: thresholds, names of reference pictures.
+    a user of the model needs beside labels: thresholds, names of reference pictures. ``inputs`` is
+    empty where the network takes one picture, which ``preprocessing`` describes. ``functions`` are
+    the entries of the converted model, each with shapes of inputs that are its own.
     """
 
     architecture: str
     arguments: dict[str, Any]
     labels: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     output: str = "logits"
     training: dict[str, Any] = field(default_factory=dict)  # a summary for people; no times
     task: str = CLASSIFIER
     outputs: tuple[Output, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    states: tuple[State, ...] = ()
+    functions: dict[str, dict[str, list[int]]] = field(default_factory=dict)
 
     @property
     def is_classifier(self) -> bool:
@@ -81,12 +110,15 @@ class Description:
             "version": 1,
             "architecture": {"name": self.architecture, "arguments": self.arguments},
             "labels": list(self.labels),
-            "preprocessing": self.preprocessing.to_json(),
             "output": self.output,
             "training": self.training,
         }
+        if self.preprocessing is not None:
+            text["preprocessing"] = self.preprocessing.to_json()
+        if self.inputs:
+            text.update(version=2, **_inputs_to_json(self))
         if self.is_classifier:
-            return text
+            return text if not self.inputs else {**text, "task": self.task, "facts": self.facts}
         more = {"task": self.task, "facts": self.facts}
         named = [{"name": o.name, "gives": o.gives} for o in self.outputs]
         return {**text, "version": 2, **more, "outputs": named}
@@ -105,7 +137,14 @@ class TorchModel:
         return self.description.labels
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
-        """A picture as the network's input: float32, shape [C, H, W]."""
+        """A picture as the network's input: float32, shape [C, H, W].
+
+        Raises:
+            Problem: the model takes no picture.
+        """
+        if self.description.preprocessing is None:
+            taken = ", ".join(i.name for i in self.description.inputs)
+            raise Problem(f"the torch model takes no picture, but {taken}")
         return self.description.preprocessing.preprocess(image)
 
     def probabilities(self, batch: torch.Tensor) -> torch.Tensor:
@@ -192,17 +231,56 @@ def _description(data: Any) -> Description:
         raise Problem("model.json: labels must be a list of names")
     outputs = _outputs(data.get("outputs", []))
     _check_labels(tuple(labels), 0 if outputs else 2)
+    inputs = _inputs(data.get("inputs", []))
+    if not inputs and "preprocessing" not in data:
+        raise Problem("model.json lacks preprocessing")
     return Description(
         architecture=str(architecture.get("name")),
         arguments=architecture["arguments"],
         labels=tuple(labels),
-        preprocessing=from_json(data["preprocessing"]),
+        preprocessing=None if inputs else from_json(data["preprocessing"]),
         output=data["output"],
         training=data.get("training") or {},
         task=str(data.get("task", CLASSIFIER)),
         outputs=outputs,
         facts=data.get("facts") or {},
+        inputs=inputs,
+        states=tuple(State(s["name"], tuple(s["shape"])) for s in data.get("states", [])),
+        functions=data.get("functions") or {},
     )
+
+
+def _inputs_to_json(described: Description) -> dict[str, Any]:
+    inputs: list[dict[str, Any]] = []
+    for given in described.inputs:
+        facts = {"name": given.name, "shape": list(given.shape), "dtype": given.dtype}
+        more = {"help": given.help, "categories": list(given.categories)}
+        inputs.append({**facts, **{key: value for key, value in more.items() if value}})
+    states = [{"name": s.name, "shape": list(s.shape)} for s in described.states]
+    found = {"inputs": inputs, "states": states, "functions": described.functions}
+    return {key: value for key, value in found.items() if value}
+
+
+def _inputs(data: Any) -> tuple[Input, ...]:
+    try:
+        found = tuple(
+            Input(
+                name=str(i["name"]),
+                shape=tuple(int(size) for size in i["shape"]),
+                dtype=str(i["dtype"]),
+                help=str(i.get("help", "")),
+                categories=tuple(i.get("categories", ())),
+            )
+            for i in data
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise Problem("model.json: inputs must be a list of name, shape and dtype") from error
+    for given in found:
+        if given.dtype not in DTYPES:
+            raise Problem(
+                f"model.json: input {given.name} is {given.dtype}, allowed: {', '.join(DTYPES)}"
+            )
+    return found
 
 
 def _outputs(data: Any) -> tuple[Output, ...]:

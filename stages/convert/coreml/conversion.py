@@ -10,6 +10,7 @@ from typing import Any
 import coremltools as ct
 import numpy as np
 import torch
+from coremltools.converters.mil.mil.scope import ScopeSource
 from torch import nn
 
 from ..._shared.problem.problem import Problem
@@ -61,9 +62,10 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
                 convert_to="mlprogram",
                 inputs=None if _self_described(source) else [_type(f) for f in source.features],
                 outputs=_outputs(source, params, returns),
+                states=_states(source) or None,
                 classifier_config=_classifier(source, params, returns),
                 minimum_deployment_target=getattr(ct.target, params.target),
-                compute_precision=_precision(params),
+                compute_precision=_precision(source, params),
                 skip_model_load=True,
             )
     except Problem:
@@ -100,7 +102,8 @@ def _program(source: Source, softmax: bool, log: Any) -> Any:
     net = _Dressed(source.program, factors, softmax) if dressed else source.program
     examples = tuple(_example(f) for f in source.features)
     with torch.no_grad():
-        return torch.jit.trace(net.eval(), examples)
+        # What a network keeps between calls would make the second run of a check another one.
+        return torch.jit.trace(net.eval(), examples, check_trace=not source.states)
 
 
 def _decomposed(exported: Any) -> Any:
@@ -166,14 +169,26 @@ def _classifier(source: Source, params: Any, returns: str) -> Any:
     return ct.ClassifierConfig(list(source.labels), predicted_feature_name=params.label_output)
 
 
-def _precision(params: Any) -> Any:
+def _states(source: Source) -> list[Any]:
+    # Core ML has states in float16 alone.
+    return [
+        ct.StateType(ct.TensorType(shape=state.shape, dtype=np.float16), name=state.name)
+        for state in source.states
+    ]
+
+
+def _precision(source: Source, params: Any) -> Any:
     if params.precision == "float32":
         return ct.precision.FLOAT32
-    kept = params.float32_ops
-    if not kept:
+    kept, parts = params.float32_ops, set(source.facts.get("float32_modules", ()))
+    if not kept and not parts:
         return ct.precision.FLOAT16
 
     def in_float16(op: Any) -> bool:
+        # Parts of the network that its author named, such as what brings raw values to scale.
+        scopes = op.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_NAME, []) if parts else []
+        if not parts.isdisjoint(scopes):
+            return False
         return not any(op.op_type == k or fnmatch.fnmatchcase(op.name, k) for k in kept)
 
     return ct.transform.FP16ComputePrecision(op_selector=in_float16)

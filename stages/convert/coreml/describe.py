@@ -28,11 +28,13 @@ def describe(mlmodel: Any, source: Source, params: Any, returns: str) -> None:
         mlmodel.user_defined_metadata[_PREVIEW] = "imageClassifier"
     for key, value in params.metadata.items():
         mlmodel.user_defined_metadata[key] = value
-    for feature in mlmodel._spec.description.input:
+    helped = source.helps()
+    for feature in (f for part in _parts(mlmodel._spec) for f in part.input):
+        feature.shortDescription = helped.get(feature.name, "")
         if feature.type.WhichOneof("Type") == "imageType":
             size = feature.type.imageType
             feature.shortDescription = f"Image, {size.width} by {size.height} pixels"
-    for feature in mlmodel._spec.description.output:
+    for feature in (f for part in _parts(mlmodel._spec) for f in part.output):
         if feature.type.WhichOneof("Type") == "dictionaryType":
             feature.shortDescription = "Score of each label, 0 to 1"
         elif feature.type.WhichOneof("Type") == "stringType":
@@ -43,12 +45,16 @@ def report(mlmodel: Any, source: Source, params: Any) -> dict[str, Any]:
     """Facts on the result, read back from its specification."""
     spec = mlmodel.get_spec()
     description = spec.description
+    if description.functions:
+        described = [_interface(part) for part in description.functions]
+        interface = {**described[0], "functions": described}
+    else:
+        interface = _interface(description)
     return {
         "target": params.target,
         "precision": params.precision,
         "specification_version": spec.specificationVersion,
-        "inputs": [_feature(f) for f in description.input],
-        "outputs": [_feature(f) for f in description.output],
+        **interface,
         "labels": list(source.labels or ()),
         "operators": dict(sorted(_operators(spec).items())),
     }
@@ -74,6 +80,22 @@ def check(facts: dict[str, Any], source: Source, params: Any) -> None:
         )
 
 
+def _parts(spec: Any) -> list[Any]:
+    """What has inputs and outputs: the model, or each of its functions."""
+    return list(spec.description.functions) or [spec.description]
+
+
+def _interface(part: Any) -> dict[str, Any]:
+    facts = {
+        "inputs": [_feature(f) for f in part.input],
+        "outputs": [_feature(f) for f in part.output],
+    }
+    if part.state:
+        facts["states"] = [_feature(f) for f in part.state]
+    name = getattr(part, "name", "")
+    return {"function": name, **facts} if name else facts
+
+
 def _operators(spec: Any) -> Counter[str]:
     counted: Counter[str] = Counter()
     if spec.WhichOneof("Type") == "pipeline":
@@ -93,8 +115,9 @@ def _feature(feature: Any) -> dict[str, Any]:
             image.colorSpace
         ]
         facts.update(width=image.width, height=image.height, colour=colour.name)
-    elif kind == "multiArrayType":
-        array = feature.type.multiArrayType
+    elif kind in ("multiArrayType", "stateType"):
+        held = getattr(feature.type, kind)
+        array = held.arrayType if kind == "stateType" else held
         dtype = array.DESCRIPTOR.enum_types_by_name["ArrayDataType"]
         facts.update(shape=list(array.shape), dtype=dtype.values_by_number[array.dataType].name)
     return facts

@@ -10,6 +10,7 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .conversion import convert
 from .describe import check, describe, report
+from .functions import check_target, convert_functions
 from .sources import DETECTOR, Source, read
 from .suppression import with_suppression
 
@@ -21,7 +22,9 @@ def run(job: Any) -> None:
     source = read(job)
     returns = _returns(source, job.params)
     job.progress(0, 2, "converting")
-    mlmodel = convert(source, job.params, returns, job.log)
+    check_target(source, job.params)
+    make = convert_functions if source.functions else convert
+    mlmodel = make(source, job.params, returns, job.log)
     describe(mlmodel, source, job.params, returns)
     facts = report(mlmodel, source, job.params)
     check(facts, source, job.params)

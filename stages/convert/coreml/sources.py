@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ import torch
 from torch import nn
 
 from ..._shared.problem.problem import Problem
-from ..._shared.torch_model.model_file import Description, Output, is_torch_model, load
+from ..._shared.torch_model.model_file import (
+    Description,
+    Output,
+    State,
+    TorchModel,
+    is_torch_model,
+    load,
+)
 from .pixels import Pixels, fold_pixels
 
 DETECTOR = "object-detector"
@@ -26,6 +33,7 @@ class Feature:
     shape: list[Any] | None  # sizes, or [low, high]; None: the program knows
     dtype: str = "float32"
     pixels: Pixels | None = None
+    help: str = ""
 
 
 @dataclass
@@ -41,6 +49,17 @@ class Source:
     outputs: tuple[Output, ...] = ()  # where the model names several, or one that is no score
     task: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    states: tuple[State, ...] = ()  # buffers that are kept between calls
+    functions: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+
+    def helps(self) -> dict[str, str]:
+        """A line for people on each input that has one."""
+        return {f.name: f.help for f in self.features if f.help}
+
+    def function(self, shapes: dict[str, list[int]]) -> Source:
+        """One entry of several: the same network with shapes of its own."""
+        features = [replace(f, shape=list(shapes.get(f.name, f.shape))) for f in self.features]
+        return replace(self, features=features, functions={})
 
 
 def read(job: Any) -> Source:
@@ -90,6 +109,8 @@ def _torch_model(path: Path, params: Any) -> Source:
         raise Problem(f"{given[0]}: this model describes itself", hint=f"leave out {given[0]}")
     model = load(path)
     preprocessing = model.description.preprocessing
+    if preprocessing is None:
+        return _of_arrays(model)
     net: nn.Module = model.net
     pixels = None
     metadata = {"mlbuild.preprocessing": preprocessing.to_json()}
@@ -101,15 +122,38 @@ def _torch_model(path: Path, params: Any) -> Source:
     return _of_outputs(net, feature, model.description, metadata)
 
 
-def _of_outputs(
-    net: nn.Module, feature: Feature, described: Description, metadata: dict[str, Any]
-) -> Source:
-    metadata["mlbuild.model"] = {
+def _of_arrays(model: TorchModel) -> Source:
+    """A model that names its inputs, with what it keeps between calls."""
+    described = model.description
+    features = [Feature(i.name, list(i.shape), i.dtype, help=i.help) for i in described.inputs]
+    return Source(
+        program=model.net,
+        form="module",
+        features=features,
+        labels=described.labels or None,
+        gives=described.output if described.is_classifier else None,
+        metadata={"mlbuild.model": _model_facts(described)},
+        outputs=described.outputs,
+        task=described.task,
+        facts=described.facts,
+        states=described.states,
+        functions=described.functions,
+    )
+
+
+def _model_facts(described: Description) -> dict[str, Any]:
+    return {
         "task": described.task,
         "outputs": [{"name": o.name, "gives": o.gives} for o in described.outputs],
         "labels": list(described.labels),
         "facts": described.facts,
     }
+
+
+def _of_outputs(
+    net: nn.Module, feature: Feature, described: Description, metadata: dict[str, Any]
+) -> Source:
+    metadata["mlbuild.model"] = _model_facts(described)
     labels = described.labels or None
     return Source(
         program=_FirstOfBatch(net) if described.task == DETECTOR else net,

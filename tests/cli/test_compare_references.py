@@ -4,7 +4,6 @@ The toolchains take gigabytes: `pytest -m campaign tests/cli/test_compare_refere
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from mlbuild.toolchains import Toolchains
-from mlbuild.toolchains.places import cache_dir
 from tests.conftest import Done
 
 Run = Callable[..., Done]
@@ -74,17 +72,6 @@ own.save(sys.argv[1] + "/own")
 """
 
 
-@pytest.fixture(scope="module")
-def cache() -> Path:
-    return cache_dir()
-
-
-@pytest.fixture
-def _real_cache(project: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The toolchains are big: they are the user's own, not those of this test."""
-    monkeypatch.setenv("MLBUILD_CACHE_DIR", os.fspath(cache))
-
-
 def make(toolchain: str, script: str, folder: Path, cache: Path) -> Path:
     python = Toolchains(folder, {}, cache).ensure(toolchain, lambda done, total, text: None)
     subprocess.run([python, "-c", script, folder], check=True, capture_output=True)
@@ -108,7 +95,7 @@ def found(mlbuild: Run, *arguments: str) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.usefixtures("_real_cache")
+@pytest.mark.usefixtures("real_cache")
 def test_an_onnx_file_is_compared_value_by_value(onnx: Path, mlbuild: Run) -> None:
     right = found(mlbuild, f"{onnx}/right.onnx", f"{onnx}/Right.mlpackage")
     assert right["guilty"] is None
@@ -117,7 +104,7 @@ def test_an_onnx_file_is_compared_value_by_value(onnx: Path, mlbuild: Run) -> No
     assert wrong["guilty"]["operator"]["type"] == "sigmoid"  # type: ignore[index]
 
 
-@pytest.mark.usefixtures("_real_cache")
+@pytest.mark.usefixtures("real_cache")
 @pytest.mark.parametrize("name", ["right.h5", "right.keras", "right"])
 def test_keras_models_are_compared_layer_by_layer(keras: Path, mlbuild: Run, name: str) -> None:
     right = found(mlbuild, f"{keras}/{name}", f"{keras}/Right.mlpackage", "--trust")
@@ -127,14 +114,14 @@ def test_keras_models_are_compared_layer_by_layer(keras: Path, mlbuild: Run, nam
     assert wrong["guilty"]["operator"]["type"] == "sigmoid"  # type: ignore[index]
 
 
-@pytest.mark.usefixtures("_real_cache")
+@pytest.mark.usefixtures("real_cache")
 def test_a_model_of_keras_3_is_read_and_another_shape_told(keras: Path, mlbuild: Run) -> None:
     done = mlbuild("compare", f"{keras}/newer.keras", f"{keras}/Right.mlpackage")
     assert done.code != 0
     assert "an array of the wrong size for the reference" in done.err
 
 
-@pytest.mark.usefixtures("_real_cache")
+@pytest.mark.usefixtures("real_cache")
 def test_a_keras_model_without_a_graph_is_refused(keras: Path, mlbuild: Run) -> None:
     done = mlbuild("compare", f"{keras}/own", f"{keras}/Right.mlpackage", "--trust")
     assert done.code != 0

@@ -1,58 +1,15 @@
 """`mlbuild predict` and `mlbuild inspect` on a small classifier, in the real toolchain."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlbuild.toolchains import Toolchains
-from mlbuild.toolchains.places import cache_dir
 from tests.conftest import Done
 
-pytestmark = [pytest.mark.toolchain, pytest.mark.slow]
+pytestmark = [pytest.mark.toolchain, pytest.mark.slow, pytest.mark.usefixtures("real_cache")]
 Run = Callable[..., Done]
-
-# A classifier of mean colour: three scores, the mean of each channel.
-MAKE = """
-import sys
-import coremltools as ct, numpy as np, torch
-from PIL import Image
-
-class Mean(torch.nn.Module):
-    def forward(self, x):
-        return torch.softmax(x.mean(dim=(2, 3)) * 10, dim=-1)
-
-traced = torch.jit.trace(Mean(), torch.zeros(1, 3, 8, 8))
-model = ct.convert(
-    traced, inputs=[ct.ImageType("image", (1, 3, 8, 8), scale=1 / 255)],
-    classifier_config=ct.ClassifierConfig(["red", "green", "blue"]),
-    minimum_deployment_target=ct.target.iOS16,
-)
-model.save(sys.argv[1] + "/Mean.mlpackage")
-Image.new("RGB", (20, 10), (0, 200, 30)).save(sys.argv[1] + "/green picture.png")
-"""
-
-
-@pytest.fixture(scope="module")
-def cache() -> Path:
-    return cache_dir()
-
-
-@pytest.fixture(scope="module")
-def made(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    python = Toolchains(folder, {}, cache).ensure("torch", lambda done, total, text: None)
-    subprocess.run([python, "-c", MAKE, folder], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _real_cache(project: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The toolchain is big: it is the user's own, not one of this test."""
-    monkeypatch.setenv("MLBUILD_CACHE_DIR", os.fspath(cache))
 
 
 def test_predict_prints_the_best_labels_with_scores(made: Path, mlbuild: Run) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 from ..images.decoding import SUFFIXES, UnreadableImage, open_picture
 from ..images.listing import pictures_below
 from ..problem.problem import Problem
+from ..tables.sheet import Layout, Refused, Sheet, read_sheet
 
 _SHOWN = 5  # names in a message
+TABLES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", ".data", ".pq")
 
 
 @dataclass(frozen=True)
@@ -23,31 +25,54 @@ class Sample:
 
     name: str
     path: Path
+    values: dict[str, Any] | None = None  # of one row of a table: by column
 
     @property
     def is_picture(self) -> bool:
         return self.path.suffix.lower() in SUFFIXES
 
 
-def find(source: Path, limit: int | None = None) -> list[Sample]:
-    """All samples in a folder, or the one file, by name.
+def find(
+    source: Path, limit: int | None = None, reading: dict[str, Any] | None = None
+) -> list[Sample]:
+    """All samples in a folder, or the one file, by name; of a table each row.
 
     Args:
         source: a file or folder; hidden files are left out.
         limit: at most so many, evenly spread over the sorted names.
+        reading: how a table is laid out, where it is not the usual way.
 
     Raises:
         Problem: there are none.
     """
     if not source.exists():
         raise Problem(f"samples: {source.name} does not exist")
+    if source.is_file() and source.name.lower().endswith(TABLES):
+        return spread(_rows(source, reading), limit)
     found = sorted(_below(source), key=lambda sample: sample.name)
     if not found:
         raise Problem(
             f"samples: {source.name} holds neither pictures nor .npz files",
-            hint="give a folder of pictures, or .npz files with an array for each input",
+            hint="give a folder of pictures, .npz files with an array for each input, or a table",
         )
     return spread(found, limit)
+
+
+def _rows(source: Path, reading: dict[str, Any] | None) -> list[Sample]:
+    layout = (
+        Layout(reading["header"], reading["skip"], reading["delimiter"]) if reading else Layout()
+    )
+    sheet = read_sheet(source, layout)
+    used = {n: c for n, c in sheet.columns.items() if not isinstance(c, Refused)}
+    return [
+        Sample(row_name(sheet, row), source, {name: cells[row] for name, cells in used.items()})
+        for row in range(len(sheet.numbers))
+    ]
+
+
+def row_name(sheet: Sheet, row: int) -> str:
+    """``line 7``: what a row is called as a sample."""
+    return f"{sheet.unit} {int(sheet.numbers[row])}"
 
 
 def spread(found: Sequence[Any], limit: int | None) -> list[Any]:
@@ -80,6 +105,8 @@ class Reader:
         Raises:
             Problem: the file cannot be read and ``skip`` is off.
         """
+        if sample.values is not None:
+            return dict(sample.values)
         try:
             return open_picture(sample.path) if sample.is_picture else _arrays(sample.path)
         except (UnreadableImage, OSError, ValueError, zipfile.BadZipFile, EOFError) as error:

@@ -8,13 +8,15 @@ that itself.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..problem.problem import Problem
+
+if TYPE_CHECKING:  # other toolchains prepare pictures too, some without torch
+    import torch
 
 COLOURS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 RESIZES = ("crop", "squash", "pad")
@@ -72,12 +74,18 @@ class Preprocessing:
 
     def to_tensor(self, image: Image.Image) -> torch.Tensor:
         """A fitted picture as float32, shape [C, H, W]."""
+        import torch  # lazy: as above
+
+        return torch.from_numpy(self.to_array(image))
+
+    def to_array(self, image: Image.Image) -> np.ndarray:
+        """A fitted picture as float32, shape [C, H, W]."""
         pixels = np.asarray(image, dtype=np.float32)
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
         if self.colour == "BGR":
             pixels = pixels[:, :, ::-1]
         scaled = (pixels - np.float32(self.mean)) / np.float32(self.std)
-        return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
         """A picture of any size as the network's input: float32, shape [C, H, W]."""

@@ -99,11 +99,12 @@ class Outputs:
         self.rows = rows
         first = rows[0]
         shared = sorted(set(first.reference) & set(first.candidate))
-        # Whole numbers name classes or items: they agree or not, and have no distance.
-        whole = [n for n in shared if first.reference[n].dtype.kind in "iu"]
+        # Text and whole numbers name classes or items: they agree or not, and have no distance.
+        whole = [n for n in shared if first.reference[n].dtype.kind in "biuUS"]
         self.names = [name for name in shared if name not in whole]
-        self.whole = whole if self.names else []
-        self.names = self.names or whole
+        text = [n for n in whole if first.reference[n].dtype.kind in "US"]
+        self.names = self.names or [n for n in whole if n not in text]
+        self.whole = [n for n in whole if n not in self.names]
         lacking = sorted(set(first.reference) - set(first.candidate))
         if lacking or not shared:
             had = ", ".join(sorted(first.candidate)) or "no arrays"
@@ -113,7 +114,8 @@ class Outputs:
                 shapes = row.reference[name].shape, row.candidate[name].shape
                 if shapes[0] != shapes[1]:
                     raise Problem(f"output {name}: shapes differ, {shapes[0]} and {shapes[1]}")
-        _finite(rows, *(np.concatenate([self._flat(r, s) for r in rows]) for s in (0, 1)))
+        if self.names:
+            _finite(rows, *(np.concatenate([self._flat(r, s) for r in rows]) for s in (0, 1)))
 
     def _flat(self, row: Row, side: int, only: str | None = None) -> np.ndarray:
         arrays = (row.reference, row.candidate)[side]
@@ -135,10 +137,7 @@ class Outputs:
 
     def metrics(self) -> dict[str, Any]:
         """The worst of the outputs; of whole numbers, the share that is the same."""
-        same = {
-            f"agreement.{n}": figures.share(np.equal(*self._both(self.rows, n))).to_json()
-            for n in self.whole
-        }
+        same = {f"agreement.{n}": figures.share(self._equal(n)).to_json() for n in self.whole}
         return {**_worst_of(list(self.by_output.values())), **same, "samples": len(self.rows)}
 
     def sides(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -149,6 +148,26 @@ class Outputs:
         """Samples by descending error."""
         each = self.by_sample
         return sorted(range(len(each)), key=lambda i: (-each[i]["max_abs"], i))[:count]
+
+    def parted(self, tie: float) -> list[str]:
+        """Samples whose labels differ though the reference's scores leave no doubt.
+
+        Args:
+            tie: best scores that lie nearer than this may be told either way.
+        """
+        text = [n for n in self.whole if self.rows[0].reference[n].dtype.kind in "US"]
+        return [
+            row.sample.name
+            for row in self.rows
+            if any((row.reference[n] != row.candidate[n]).any() for n in text)
+            and not any(_near(row.reference[n], tie) for n in self.names)
+        ]
+
+    def _equal(self, name: str) -> np.ndarray:
+        """Which values of an output are the same; text and numbers by what they say."""
+        ours = np.concatenate([r.reference[name].reshape(-1).astype(str) for r in self.rows])
+        theirs = np.concatenate([r.candidate[name].reshape(-1).astype(str) for r in self.rows])
+        return ours == theirs
 
     def _both(self, rows: list[Row], name: str) -> tuple[np.ndarray, np.ndarray]:
         a, b = (np.concatenate([self._flat(r, side, name) for r in rows]) for side in (0, 1))
@@ -165,8 +184,16 @@ class Outputs:
         }
 
 
+def _near(scores: np.ndarray, tie: float) -> bool:
+    """Whether the best two lie so near that rounding decides."""
+    best = np.sort(scores.astype(np.float64).reshape(-1))[-2:]
+    return len(best) == 2 and best[1] - best[0] < tie
+
+
 def _worst_of(parts: list[dict[str, float]]) -> dict[str, float]:
     pick = {"psnr_db": min, "cosine": min, "max_abs": max, "mean_abs": max}
+    if not parts:  # labels alone: their agreement says all
+        return {"psnr_db": figures.EQUAL_DB, "cosine": 1.0, "max_abs": 0.0, "mean_abs": 0.0}
     return {name: choose(part[name] for part in parts) for name, choose in pick.items()}
 
 

@@ -115,13 +115,25 @@ def weights_db(package: Path) -> float | None:
     return min(least, default=None)
 
 
+def bits_db(bits: int) -> float:
+    """What weights of so many bits allow, of a model that says no more of itself."""
+    return _BIT_DB * bits - _BITS_OFF_DB
+
+
+def at_half(expected: Expectation) -> Expectation:
+    """The same of a model that computes in float16 and cannot be asked to do otherwise."""
+    psnr, peak = min(expected.psnr_db, HALF_DB), min(expected.peak_db, HALF_DB - _CREST_DB)
+    because = "float16 rounding" if psnr < expected.psnr_db else expected.because
+    return Expectation(psnr, peak, because)
+
+
 def declares_half(operators: Iterable[Any]) -> bool:
     """Whether a model computes any value in float16."""
     return any("fp16" in type_ for use in operators for _, type_ in use.outputs)
 
 
 def _weight_db(weight: Weight) -> float:
-    least = [_BIT_DB * weight.bits - _BITS_OFF_DB]
+    least = [bits_db(weight.bits)]
     if weight.sparsity is not None:
         least.append(-10 * np.log10(_energy_of_smallest(weight.sparsity)) - _SPARSE_OFF_DB)
     return float(min(least))

@@ -13,16 +13,29 @@ from mlbuild.coreml import UnsupportedError
 from mlbuild.coreml.compare.moved import Moved
 
 from ..._shared.coreml_package.canonical import size_of
+from ..._shared.parity.aligning import brought, pair
 from ..._shared.parity.figures import EQUAL_DB
+from ..._shared.parity.predicted import PredictedSide, is_predictions
+from ..._shared.parity.rows import RowSide
 from ..._shared.parity.samples import Reader, Sample, find
 from ..._shared.parity.sides import CoreMLSide, match, open_side
+from ..._shared.predictions.form import read
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .compare import Classes, Outputs, Row
-from .margin import Expectation, declares_half, expectation, margin, weights_db
+from .margin import (
+    Expectation,
+    at_half,
+    bits_db,
+    declares_half,
+    expectation,
+    margin,
+    weights_db,
+)
 from .margin import told as told_of
 from .write import write
 
+_TIE = 1e-5  # of probabilities
 _MOVED = 16  # samples are enough to see what moved weights do, each with a draw of its own
 
 
@@ -31,12 +44,12 @@ def run(job: Any) -> None:
     """Ask both models, compare, report."""
     configure(job)
     params = job.params
-    samples = find(job.inputs["samples"], params.limit)
+    samples = find(job.inputs["samples"], params.limit, _reading(job.inputs["reference"]))
     reader = Reader(skip=params.unreadable == "skip")
     reference = open_side(job.inputs["reference"], "float32", params.scaling)
     compared = judge(job, reference, job.inputs["candidate"], samples, reader)
-    size = size_of(job.inputs["candidate"]) / 1e6
-    metrics = {**compared.result.metrics(), "margin_db": compared.margin_db, "size_mb": size}
+    metrics = {**compared.result.metrics(), "margin_db": compared.margin_db}
+    metrics["size_mb"] = _size(job.inputs["candidate"]) / 1e6
     for name, value in metrics.items():
         if isinstance(value, dict):
             job.metric(name, value["value"], n=value["n"])
@@ -67,10 +80,16 @@ def judge(
         reader: Reads them.
     """
     params = job.params
-    side = CoreMLSide(candidate, params.precision, params.scaling)
+    side = open_side(candidate, params.precision, params.scaling)
+    if samples[0].values is not None:  # rows of a table
+        return _judge_rows(job, reference, side, samples, reader)
     order = match(reference, side)
-    exact, allowed = _exact(candidate, side, params), weights_db(candidate)
-    moved = _moved(candidate, side, params) if allowed is not None else None
+    exact, allowed, moved = None, None, None
+    if isinstance(side, CoreMLSide):
+        exact, allowed = _exact(candidate, side, params), weights_db(candidate)
+        moved = _moved(candidate, side, params) if allowed is not None else None
+    elif isinstance(side, PredictedSide) and side.about.bits is not None:
+        allowed = bits_db(side.about.bits)
     asked = (reference, side, exact, moved)
     rows, rounded, shifted = _ask(job, samples, reader, asked, classes=order is not None)
     reader.report(job, len(samples))
@@ -87,9 +106,40 @@ def judge(
     noise, steps, sides = (
         sides_of("rounding", rounded), sides_of("compression", shifted), result.sides(),
     )  # fmt: skip
-    least = {n: expectation(noise.get(n), allowed, exact is not None, steps.get(n)) for n in sides}
+    half = exact is not None
+    least = {n: expectation(noise.get(n), allowed, half, steps.get(n)) for n in sides}
+    if isinstance(side, PredictedSide) and side.about.half:
+        least = {n: at_half(expected) for n, expected in least.items()}
     margins = [margin(*both, least[name]) for name, both in sides.items()]
     return Compared(result, least, min(EQUAL_DB, *margins))
+
+
+def _judge_rows(
+    job: Any, reference: Any, side: Any, samples: list[Sample], reader: Reader
+) -> Compared:
+    """Models of tables: labels are equal or not, numbers are held to float32's accuracy."""
+    if not isinstance(reference, PredictedSide):
+        reference = RowSide(reference.model)
+    asked = side if isinstance(side, PredictedSide) else RowSide(side.model, _labels(reference))
+    rows, _, _ = _ask(job, samples, reader, (reference, asked, None, None), classes=False)
+    result = Outputs(rows)
+    sides = result.sides()
+    least = {name: expectation(None, None, False) for name in sides}
+    margins = [margin(*both, least[name]) for name, both in sides.items()]
+    parted = result.parted(_TIE)
+    if parted:
+        job.log(f"other labels on {len(parted)} samples, such as {parted[0]}")
+        margins.append(-EQUAL_DB)
+    return Compared(result, least, min([EQUAL_DB, *margins]))
+
+
+def _labels(side: Any) -> tuple[str, ...]:
+    return tuple(side.about.labels if isinstance(side, PredictedSide) else side.labels)
+
+
+def _reading(reference: Path) -> Any:
+    """How the reference's table was laid out."""
+    return read(reference).about.reading if is_predictions(reference) else None
 
 
 def _result(
@@ -133,15 +183,20 @@ def _ask(
     """Answers of reference and candidate; of both arithmetics; with weights moved."""
     *sides, moved = asked
     rows, rounded, shifted = [], [], []
+    pairs: dict[str, str] = {}
     for done, sample in enumerate(samples, 1):
         content = reader.read(sample)
         job.progress(done, len(samples), sample.name)
         if content is None:
             continue
         try:
-            ours, theirs, *exact = [_answer(s, content, classes) for s in sides if s is not None]
+            given = (sample.name, content, classes)
+            ours, theirs, *exact = [_answer(s, *given) for s in sides if s is not None]
+            pairs = pairs or pair(ours, theirs)
+            theirs, exact = brought(theirs, ours, pairs), [brought(e, ours, pairs) for e in exact]
             if moved is not None and len(shifted) < _MOVED:
-                shifted.append(Row(sample, *(_answer(s, content, classes) for s in moved)))
+                both = [brought(_answer(s, *given), ours, pairs) for s in moved]
+                shifted.append(Row(sample, *both))
         except Problem as problem:
             raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
         rows.append(Row(sample, ours, theirs))
@@ -149,7 +204,15 @@ def _ask(
     return rows, rounded, shifted
 
 
-def _answer(side: Any, content: Any, classes: bool) -> dict[str, np.ndarray]:
+def _size(candidate: Path) -> int:
+    return read(candidate).about.size if is_predictions(candidate) else size_of(candidate)
+
+
+def _answer(side: Any, sample: str, content: Any, classes: bool) -> dict[str, np.ndarray]:
+    if isinstance(side, PredictedSide):
+        return side.at(sample, classes)
+    if isinstance(side, RowSide):
+        return side.ask(content)
     if isinstance(content, dict):
         return side.outputs(content)
     return {"logits": side.logits(content)} if classes else side.pictured(content)

@@ -1,8 +1,23 @@
 """Numerical comparison of a Core ML model with the model it came from."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, Through
+
+_ASKED = (
+    "TorchScript | ExportedProgram | KerasModel | SavedModel | FrozenGraph | OnnxModel | "
+    "JaxModel | SklearnModel | XGBoostModel | LightGBMModel | LibsvmModel | TuriModel | CaffeModel | "
+    "TFLiteModel | ExecuTorchModel"
+)
+# Each is asked in its own toolchain; this kind reads its answers.
+_THROUGH = Through(
+    kind="predict/outputs",
+    types=_ASKED,
+    role="model",
+    output="predictions",
+    inputs=("samples",),
+    params={name: name for name in ("limit", "unreadable", "pictures", "layout", "labels")},
+)
 
 
 class ParityParams(Params):
@@ -25,6 +40,17 @@ class ParityParams(Params):
     unreadable: Literal["fail", "skip"] = Field(
         "fail", description="What to do with a sample that cannot be read."
     )
+    pictures: dict[str, Any] | None = Field(
+        None,
+        description="How a model of another framework wants pictures, where it does not say it "
+        "itself; as in `predict/outputs`.",
+    )
+    layout: Literal["auto", "NCHW", "NHWC"] = Field(
+        "auto", description="Order of axes of such a model's inputs of four dimensions."
+    )
+    labels: list[str] | None = Field(
+        None, description="Such a model's class labels, where it has none."
+    )
 
 
 KIND = Kind(
@@ -33,9 +59,14 @@ KIND = Kind(
     params=ParityParams,
     uses_coreml=True,
     inputs={
-        "reference": In("TorchModel | CoreMLModel", "What is right."),
-        "candidate": In("CoreMLModel", "What is compared with it."),
-        "samples": In("ImageFolder | Folder | File", "Pictures, or .npz files: an array an input."),
+        "reference": In(f"TorchModel | CoreMLModel | Predictions | {_ASKED}", "What is right."),
+        "candidate": In(
+            f"CoreMLModel | TorchModel | Predictions | {_ASKED}", "What is compared with it."
+        ),
+        "samples": In(
+            "ImageFolder | Folder | Table | File",
+            "Pictures, .npz files with an array for each input, or a table.",
+        ),
     },
     outputs={
         "report": Out("Report", "parity.json", "All figures, overall and by sample."),
@@ -61,9 +92,13 @@ KIND = Kind(
         "samples": Metric("Number of samples.", better="none"),
         "size_mb": Metric("Size of the candidate.", unit="MB", better="min"),
     },
+    through={"reference": _THROUGH, "candidate": _THROUGH},
     gates={"margin_db": {"min": 0}},
     details=(
-        "The Core ML model is run by mlbuild's reference runtime, on any system. Of classifiers, "
+        "The Core ML model is run by mlbuild's reference runtime, on any system. A model of "
+        "another framework is asked in its own toolchain first, by a stage `predict/outputs` that "
+        "is put in (`validate-reference`); names and shapes of outputs, the order of axes and of labels, and "
+        "logits against probabilities are brought together. Of classifiers, "
         "the scores before the softmax are compared, less their mean over the classes, which a "
         "softmax does not see: so models that give logits and models that give probabilities are "
         "compared by the same numbers. PSNR is 20 log10(range / root mean square error), the range "

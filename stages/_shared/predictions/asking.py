@@ -1,0 +1,129 @@
+"""Asks a model about samples and writes its answers: what each toolchain's run file calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable  # noqa: UP035 - evaluated, on 3.8 too
+
+import numpy as np
+
+from ..parity.samples import Reader, find
+from ..problem.problem import Problem
+from ..torch_model.preprocessing import Preprocessing, from_json
+from .feeding import Wanted, feed
+from .form import About, Predictions, write
+
+Ask = Callable[[Any], Any]  # arrays by name -> outputs by name
+
+
+def ask_all(job: Any, about: About, inputs: Sequence[Wanted], ask: Ask) -> None:
+    """Ask about every sample, record the answers.
+
+    Args:
+        job: its input ``samples``, output ``predictions``, and the parameters of predict/outputs.
+        about: what the model says of itself; what it does not say, the parameters do.
+        inputs: what it takes.
+        ask: from arrays by name to outputs by name, each with its batch dimension of one.
+    """
+    about = completed(job, about)
+    preprocessing = from_json(about.preprocessing) if about.preprocessing else None
+    samples = find(job.inputs["samples"], job.params.limit)
+    reader = Reader(skip=job.params.unreadable == "skip")
+    names, found = [], {}
+    for done, sample in enumerate(samples, 1):
+        content = reader.read(sample)
+        job.progress(done, len(samples), sample.name)
+        if content is None:
+            continue
+        try:
+            answer = ask(feed(content, _laid(inputs, job.params.layout), preprocessing))
+        except Problem as problem:
+            raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
+        names.append(sample.name)
+        for name, value in answer.items():
+            found.setdefault(name, []).append(np.asarray(value))
+    reader.report(job, len(samples))
+    record(job, Predictions(about, names, found))
+
+
+def completed(job: Any, about: About) -> About:
+    """With size and digest, and with what the parameters say of a model that is silent."""
+    path = job.inputs["model"]
+    size, sha256 = measured(path)
+    about = replace(about, model=path.name, size=size, sha256=sha256)
+    if not about.labels and job.params.labels:
+        about = replace(about, labels=tuple(job.params.labels))
+    if about.preprocessing is None and job.params.pictures:
+        about = replace(about, preprocessing=_pictures(job.params.pictures))
+    return about
+
+
+def record(job: Any, found: Predictions) -> None:
+    """Write the answers and their figures.
+
+    Raises:
+        Problem: an answer holds what no file of arrays can.
+    """
+    for name, arrays in found.outputs.items():
+        if any(a.dtype == object for a in arrays):
+            raise Problem(f"output {name} gives neither numbers nor text")
+    write(job.outputs["predictions"], found)
+    job.metric("samples", len(found.samples))
+    job.metric("size_mb", found.about.size / 1e6)
+
+
+def measured(path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of a model; of a folder over names and contents, sorted."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    digest, size = hashlib.sha256(), 0
+    for file in files:
+        data = file.read_bytes()
+        size += len(data)
+        if path.is_dir():
+            digest.update(f"{file.relative_to(path).as_posix()}\0{len(data)}\0".encode())
+        digest.update(data)
+    return size, digest.hexdigest()
+
+
+def described(description: Mapping[str, Any], format: str) -> About:
+    """From a model's ``mlbuild.description``."""
+    inputs = description.get("inputs") or [{}]
+    preprocessing = inputs[0].get("preprocessing") if len(inputs) == 1 else None
+    outputs = description.get("outputs") or []
+    return About(
+        model="",
+        format=format,
+        labels=tuple(description.get("labels") or ()),
+        gives={o["name"]: o.get("gives") or "" for o in outputs},
+        preprocessing=preprocessing,
+        task=description.get("task") or "",
+        bits=description.get("bits"),
+        half=bool(description.get("half")),
+    )
+
+
+def layouts(description: Mapping[str, Any]) -> dict[str, str]:
+    """The order of axes of each input that says it."""
+    inputs = description.get("inputs") or []
+    return {i["name"]: i["layout"] for i in inputs if i.get("layout")}
+
+
+def _laid(inputs: Sequence[Wanted], layout: str) -> list[Wanted]:
+    if layout == "auto":
+        return [replace(w, layout=w.layout or _guess(w.shape or ())) for w in inputs]
+    return [replace(w, layout=layout) for w in inputs]
+
+
+def _guess(shape: Sequence[int | None]) -> str | None:
+    if len(shape) != 4:
+        return None
+    return "NHWC" if shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4) else "NCHW"
+
+
+def _pictures(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {k: v for k, v in given.items() if v is not None}
+    made = Preprocessing(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return from_json(made.to_json()).to_json()

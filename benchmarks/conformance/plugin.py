@@ -28,7 +28,7 @@ import pytest
 import mlbuild.coreml
 from benchmarks.conformance import comparing, replacing
 from benchmarks.conformance.reasons import reason_of
-from benchmarks.conformance.stated import allowance, elsewhere
+from benchmarks.conformance.stated import allowance, elsewhere, idle
 
 ENOUGH_MEMORY = 3 << 30  # bytes; then a fresh process goes on
 RESTART = 75  # the exit status that asks for it
@@ -80,7 +80,7 @@ class Recorder:
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         name = self.ids[item.nodeid]
         held, floor = allowance(name)
-        comparing.begin(name, self.orders.strict and held, floor)
+        comparing.begin(name, self.orders.strict and held, floor, idle(name))
         self.write(event="begin", test=name)
         self.began, self.told = time.monotonic(), False
         answer = yield

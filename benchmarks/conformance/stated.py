@@ -39,9 +39,20 @@ _ELSEWHERE = {
     "otherwise",
     r"image_resizing\.py::TestResample::test_builder_to_backend_smoke": "the test counts the casts "
     "of a float16 program; a float32 one has none",
+    r"TestGather::test_gather_nd_int16_indices.*dynamic=True": "the test asserts that the "
+    "converter narrows indices to int16 whose values it does not know; it did so in no case",
 }
 
 
 def elsewhere(test: str) -> str | None:
     """What a test is known to fail at that is neither the runtime nor a comparison."""
     return next((why for pattern, why in _ELSEWHERE.items() if re.search(pattern, test)), None)
+
+
+# The tests' own tolerance is 100: they compare random draws with other random draws.
+_IDLE = (r"TestRandn::test_randn\[",)
+
+
+def idle(test: str) -> bool:
+    """Whether what a test compares says nothing; such comparisons do not count."""
+    return any(re.search(pattern, test) for pattern in _IDLE)

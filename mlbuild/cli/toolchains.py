@@ -15,7 +15,7 @@ from mlbuild.errors import EXIT_OK, EXIT_TOOLCHAIN
 from mlbuild.pipeline.root import project_root
 from mlbuild.report import words
 from mlbuild.report.terminal import plain_console
-from mlbuild.toolchains import Toolchains
+from mlbuild.toolchains import Listed, Toolchains
 
 
 @click.command("toolchains", epilog="Example: mlbuild toolchains --make torch")
@@ -62,6 +62,7 @@ def _list(toolchains: Toolchains, as_json: bool) -> None:
                 "state": entry.state,
                 "python": entry.python,
                 "size": entry.size,
+                "needs": entry.needs,
                 "last_use": entry.last_use,
                 "path": str(entry.path),
             }
@@ -70,6 +71,13 @@ def _list(toolchains: Toolchains, as_json: bool) -> None:
         used = ""
         if entry.last_use:
             used = time.strftime("last used %Y-%m-%d", time.localtime(entry.last_use))
-        size = words.size(entry.size) if entry.size else ""
-        text = f"{entry.name:12} {entry.state:10} Python {entry.python:6} {size:>10}  {used}"
+        text = (
+            f"{entry.name:12} {entry.state:10} Python {entry.python:6} {_size(entry):>14}  {used}"
+        )
         click.echo(text.rstrip())
+
+
+def _size(entry: Listed) -> str:
+    if entry.needs:
+        return f"about {words.size(entry.needs)}"
+    return words.size(entry.size) if entry.size else ""

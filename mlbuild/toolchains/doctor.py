@@ -148,5 +148,7 @@ def _toolchain(toolchains: Toolchains, name: str) -> Finding:
         return Finding(what, "missing", error.render())
     if python is not None:
         return Finding(what, "ok", os.fspath(python))
+    if not toolchains.exists_here(name):
+        return Finding(what, "note", "does not exist for this platform")
     hint = f"mlbuild toolchains --make {name}"
     return Finding(what, "note", "not made yet; the first build that uses it does", hint)

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +44,10 @@ class Listed:
     # lock of this project names it)
     state: str
     python: str
-    size: int | None  # bytes
+    size: int | None  # bytes that it takes
     last_use: float | None  # seconds since the epoch
     path: Path
+    needs: int | None = None  # bytes that it will take, of one that is not made
 
 
 class Toolchains:
@@ -123,6 +124,10 @@ class Toolchains:
         _touch(folder / _USED)
         return _interpreter(folder)
 
+    def exists_here(self, name: str) -> bool:
+        """Whether it can be made on this platform."""
+        return _exists_here(self.lock(name))
+
     def verify(self, name: str) -> tuple[str, ...]:
         """What differs from the lock, and modules that fail to import; empty when all is well."""
         from mlbuild.toolchains.inspection import inspect
@@ -139,7 +144,8 @@ class Toolchains:
             state = "not made" if _exists_here(lock) else "not here"
             if folder.is_dir():
                 state = "ready" if self.python(name) is not None else "broken"
-            listed.append(_listed(name, state, lock.python, folder))
+            needs = lock.size_mb * 10**6 if state == "not made" else None
+            listed.append(replace(_listed(name, state, lock.python, folder), needs=needs))
         known = {entry.path for entry in listed}
         for folder in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             if folder not in known and _MADE.fullmatch(folder.name) and folder.is_dir():

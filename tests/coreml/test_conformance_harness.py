@@ -114,3 +114,30 @@ def test_tolerances_are_tightened(monkeypatch, stated, type, strict, held):
     given = dict(stated)
     comparing._tighten(given)
     assert (given["atol"], given["rtol"]) == pytest.approx(held)
+
+
+@pytest.mark.parametrize(("idle", "counted"), [(False, 1), (True, 0)])
+def test_draws_compared_with_other_draws_do_not_count(monkeypatch, idle, counted):
+    sys.path.insert(0, str(ROOT))
+    import types
+
+    import numpy as np
+    from benchmarks.conformance import comparing
+
+    monkeypatch.setattr(comparing, "case", comparing.Case(predictions=1, idle=idle))
+    home = types.SimpleNamespace(assert_allclose=np.testing.assert_allclose)
+    comparing._wrap(home, "assert_allclose")
+    other = np.full(3, 9.0 * idle)  # only what does not count keeps a tolerance of 100
+    home.assert_allclose(np.zeros(3), other, atol=100.0, rtol=0.0)
+    assert comparing.case.compared == counted
+
+
+def test_a_reason_is_given_only_to_the_cases_it_is_of():
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.conformance.stated import elsewhere, idle
+
+    gather = "torch/test/test_torch_ops.py::TestGather::test_gather_nd_int16_indices[x-dynamic={}]"
+    assert elsewhere(gather.format(True))
+    assert elsewhere(gather.format(False)) is None
+    assert idle("torch/test/test_torch_ops.py::TestRandn::test_randn[fp32]")
+    assert not idle("torch/test/test_torch_ops.py::TestRandn::test_randn_shape_only[fp32]")

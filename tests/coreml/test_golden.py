@@ -367,10 +367,14 @@ def test_samples_that_do_not_fit_are_told(models, samples, tmp_path):
 
     with pytest.raises(InputError, match="there are no samples here"):
         read_samples(model, tmp_path / "gone")
-    with pytest.raises(InputError, match=r"neither pictures nor \.npz files are here"):
+    with pytest.raises(InputError, match="no sample is of a kind that can be read"):
         read_samples(model, tmp_path / "none")
     with pytest.raises(InputError, match="not readable as arrays"):
         read_samples(model, tmp_path / "bad.npz")
+    np.savez(tmp_path / "other.npz", y=np.zeros((2, 6)))
+    with pytest.raises(InputError) as caught:
+        read_samples(model, tmp_path / "other.npz")
+    assert message(caught) == f"{tmp_path}/other.npz: a sample lacks an input: x\n  got: y"
     with pytest.raises(InputError) as caught:
         read_samples(model, picture)
     assert message(caught) == (

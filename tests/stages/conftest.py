@@ -108,9 +108,14 @@ def _door() -> dict[str, types.ModuleType]:
 
 def _spec(kind: str, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     file = STAGES / folder_of(kind) / "spec.py"
-    names: dict[str, Any] = {"__name__": "spec", "__file__": str(file)}
+    # A package of its own, so that a spec may import what specs share.
+    package = types.ModuleType("_mlbuild_specs")
+    package.__path__ = [str(STAGES)]
+    inside = ".".join(["_mlbuild_specs", *folder_of(kind).split("/")])
+    names: dict[str, Any] = {"__name__": inside + ".spec", "__package__": inside}
+    names["__file__"] = str(file)
     with monkeypatch.context() as patch:
-        for name, module in _door().items():
+        for name, module in {**_door(), "_mlbuild_specs": package}.items():
             patch.setitem(sys.modules, name, module)
         exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), names)
     return names["KIND"]

@@ -11,6 +11,7 @@ from ..body import OperatorUse
 from .comparison import Guilty
 from .matching import difference
 from .narrowing import exchanged_channels, misfit
+from .repairs import repaired
 from .stepping import Step
 from .walk import Parting, Walk
 
@@ -87,7 +88,9 @@ def _accusation(walk: Walk, parting: Parting, pictures: Sequence[str]) -> Guilty
     picture = exchanged_channels(walk, parting, pictures)
     if picture is not None:
         return _picture(walk, parting, picture)
-    narrowed = _breaks_numbers(walk, parting) or misfit(walk, parting)
+    narrowed, repair = _breaks_numbers(walk, parting) or misfit(walk, parting), ""
+    if narrowed is None:
+        narrowed, repair = repaired(walk, parting) or (None, "")
     chosen = narrowed or step
     others = tuple(s.use for s in parting.doubtful if s is not chosen and _computes(s))
     if narrowed is not None:
@@ -96,7 +99,7 @@ def _accusation(walk: Walk, parting: Parting, pictures: Sequence[str]) -> Guilty
     return Guilty(
         operator=chosen.use,
         confidence=round(confidence, 2),
-        why=_why(walk, parting, chosen, str(reference)),
+        why=_why(walk, parting, chosen, str(reference), repair),
         cause="arithmetic",
         reference=str(reference),
         scope=reference.scope,
@@ -138,7 +141,9 @@ def _computes(step: Step) -> bool:
     return step.use.type not in ("cast", "identity", "reshape", "expand_dims", "squeeze")
 
 
-def _why(walk: Walk, parting: Parting, chosen: Step, reference: str) -> str:
+def _why(walk: Walk, parting: Parting, chosen: Step, reference: str, repair: str) -> str:
+    if repair:
+        return f"were it {repair}, {parting.value} would be {reference}"
     if not _all_finite(walk, chosen.outputs):
         return f"it makes values that are not finite of finite ones, where {reference} is finite"
     if chosen is not parting.step:

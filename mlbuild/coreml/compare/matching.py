@@ -113,6 +113,8 @@ class Index:
         if any(a.numel() != b.numel() for a, b in zip(values, theirs, strict=False)):
             return None
         for strong, laid in _layouts(theirs, values):
+            if clearly_apart(values, laid, tolerance):
+                continue
             error = difference(values, laid)
             if error <= tolerance:
                 return Match(place, laid, error, strong, self.first.values[place].piece)
@@ -121,6 +123,25 @@ class Index:
     def laid_out(self, place: int, like: Tensors) -> list[Tensors]:
         """A value of the reference in the shape of a candidate's: as it is, then transposed."""
         return [laid for _, laid in _layouts(self.values(place), like)]
+
+
+def same(ours: Tensors, theirs: Tensors) -> bool:
+    """Whether values differ by no more than arithmetic."""
+    return not clearly_apart(ours, theirs, SAME) and difference(ours, theirs) <= SAME
+
+
+def clearly_apart(ours: Tensors, theirs: Tensors, tolerance: float) -> bool:
+    """Whether ``difference`` is above a tolerance, seen at the worst element of the first sample.
+
+    No element counts relative to more than 7.2 times the largest (its own size, the middle's, and
+    a spread of at most 5.2 times it), and one alone makes a difference of a share of it.
+    """
+    ours_first, theirs_first = ours[0].reshape(-1), theirs[0].reshape(-1)
+    if not ours_first.numel() or ours_first.numel() != theirs_first.numel():
+        return False
+    top = max(float(t.double().abs().max()) for t in theirs if t.numel())
+    worst = float((ours_first.double() - theirs_first.double()).abs().max())
+    return worst > (7.2 * _PEAK * tolerance + 7.2 * _ARITHMETIC) * top
 
 
 def difference(ours: Tensors, theirs: Tensors) -> float:

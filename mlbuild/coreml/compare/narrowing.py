@@ -31,7 +31,7 @@ def exchanged_channels(walk: Walk, parting: Parting, pictures: Sequence[str]) ->
             continue
         values = {**walk.clean, name: [p.flip(1) for p in planes]}
         try:
-            turned = walk.again(values, name, parting.value)
+            turned = walk.again(values, [name], parting.value)
         except RuntimeError:
             continue
         if turned is not None and difference(turned, parting.match.values) <= _FITS:

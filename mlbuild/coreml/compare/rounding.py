@@ -165,14 +165,21 @@ def explained(
     moved = {name: exact.value for name, exact in known.items()}
     moved |= {name: _moved(step, name, known.get(name), generator) for name in uncertain}
     other = [step.run(given, moved) for given in inputs[:_SAMPLES]]
-    errors = [
-        difference([m[output] for m in other], [m[output] for m in made])
+    pairs = [
+        [[v for m in run for v in _tensors(m[output])] for run in (other, made)]
         for output in step.outputs
-        if isinstance(made[0][output], torch.Tensor)
     ]
+    errors = [difference(moved_to, was) for moved_to, was in pairs if was]
     unlike = [name for name in uncertain if name in step.compressed and name not in known]
     margin = _MANY if unlike else _MARGIN
     return margin * max((error for error in errors if error < float("inf")), default=0.0)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors of a value; a list has several."""
+    for tensor in getattr(value, "elements", [value]):
+        if isinstance(tensor, torch.Tensor):
+            yield tensor
 
 
 def _is_uncertain(step: Step, name: str, known: Known | None) -> bool:

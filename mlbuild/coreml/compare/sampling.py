@@ -13,9 +13,9 @@ from ..errors import InputError
 from ..mil.body import ProgramBody
 from ..mil.program import Reference
 from ..model import Model
+from ..sample_files import read_sample, sample_files
 from .recording import Sample
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic")
 _WORDS = 100  # tokens drawn where no table of the model says how many there are
 
 
@@ -40,50 +40,12 @@ def read_samples(model: Model, path: str | Path, limit: int | None = None) -> li
             have one dimension more than the inputs.
         limit: At most so many.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("there are no samples", place=str(path))
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    usable = [f for f in files if f.suffix.lower() in (*PICTURES, ".npz", ".npy")]
-    if not usable:
-        raise InputError(
-            "no sample is of a kind that can be read",
-            place=str(path),
-            allowed=(*PICTURES, ".npz", ".npy"),
-        )
     found: list[Sample] = []
-    for file in usable:
-        found += _read(model, file)
+    for file in sample_files(Path(path)):
+        found += _split(model.description.inputs, read_sample(model.description, file))
         if limit is not None and len(found) >= limit:
             return found[:limit]
     return found
-
-
-def _read(model: Model, file: Path) -> list[Sample]:
-    features = model.description.inputs
-    if file.suffix.lower() in PICTURES:
-        if len(features) != 1 or features[0].image is None:
-            raise InputError(
-                "the model takes not one picture and nothing else",
-                place=str(file),
-                got=", ".join(f"{f.name}: {f}" for f in features),
-                hint="give samples as .npz files with an array for each input",
-            )
-        return [{features[0].name: model.load_image(file, "centerCrop")}]
-    try:
-        content = np.load(file, allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"cannot be read: {error}", place=str(file)) from error
-    if isinstance(content, np.ndarray):
-        content = {features[0].name: content}
-    arrays = {name: content[name] for name in content}
-    if missing := sorted({f.name for f in features if not f.optional} - set(arrays)):
-        raise InputError(
-            f"a sample lacks an input: {', '.join(missing)}",
-            place=str(file),
-            got=", ".join(sorted(arrays)),
-        )
-    return _split(features, arrays)
 
 
 def _split(features: Sequence[Feature], arrays: dict[str, Any]) -> list[Sample]:

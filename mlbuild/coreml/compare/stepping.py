@@ -6,8 +6,9 @@ see what it makes of them; give it other constants and see how much that matters
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -173,9 +174,10 @@ class Steps:
             yield self._step(operation, opset, files)
 
     def _step(self, operation: Operation, opset: str, files: WeightFiles) -> Step:
+        operation = self._lifted(operation)
         names = sorted(_names(operation) & set(self._types))
         constant = [name for name in names if name in self._makers]
-        free = [n for n in constant if self._is_free(n) and not operation.blocks]
+        free = [n for n in constant if self._is_free(n)]
         computed = tuple(name for name in names if name not in self._makers)
         needed = self._needed([n for n in constant if n not in free])
         outputs = tuple(made.name for made in operation.outputs)
@@ -193,14 +195,35 @@ class Steps:
             outputs=outputs,
             types=types,
             declares_half=any(_is_half(types[name]) for name in (*outputs, *free)),
-            hides_half=any(_is_half(made.type) for made in _nested_constants(operation))
-            or (bool(operation.blocks) and any(_is_half(self._types[n]) for n in constant)),
+            hides_half=any(_is_half(made.type) for made in _nested_constants(operation)),
             compressed=frozenset(n for n in free if self._makers[n].type != "const"),
             _function=function,
             _files=files,
             _constants=self._constants,
             _reach=self.reach,
         )
+
+    def _lifted(self, operation: Operation) -> Operation:
+        """An operation whose nested blocks take their real constants from outside.
+
+        So they are constants of the step like any others, which can be given anew. What is made
+        of constants inside (compressed weights), and a name that stands twice, stay.
+        """
+        nested = [o for block in operation.blocks for o in block.walk()]
+        names = Counter(made.name for inner in nested for made in inner.outputs)
+        needed = {n for o in nested if o.type.startswith("constexpr_") for n in _names(o)}
+        lifted = set()
+        for inner in nested:
+            (name,) = [made.name for made in inner.outputs] if inner.type == "const" else ("",)
+            if name and names[name] == 1 and name not in {*self._types, *needed}:
+                self._types[name] = inner.outputs[0].type
+                if self._is_free(name):
+                    self._constants.add(inner)
+                    self._makers[name] = inner
+                    lifted.add(name)
+                else:
+                    del self._types[name]
+        return _without(operation, lifted) if lifted else operation
 
     def _is_free(self, name: str) -> bool:
         declared = self._types[name]
@@ -215,6 +238,22 @@ class Steps:
             for operation in (*self._needed(inner), maker):
                 found.setdefault(id(operation), operation)
         return list(found.values())
+
+
+def _without(operation: Operation, constants: set[str]) -> Operation:
+    """An operation whose nested blocks do not make some constants."""
+    blocks = tuple(
+        replace(
+            block,
+            operations=tuple(
+                _without(inner, constants)
+                for inner in block.operations
+                if inner.type != "const" or inner.outputs[0].name not in constants
+            ),
+        )
+        for block in operation.blocks
+    )
+    return replace(operation, blocks=blocks) if blocks else operation
 
 
 def _operand(operation: Operation, name: str) -> Binding | None:
@@ -256,7 +295,7 @@ def _names(operation: Operation) -> set[str]:
 def _nested_constants(operation: Operation) -> Iterator[Output]:
     for block in operation.blocks:
         for inner in block.walk():
-            if inner.type == "const":
+            if inner.type == "const" or inner.type.startswith("constexpr_"):
                 yield from inner.outputs
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from .aligning import align_outputs
-from .matching import SAME, Index, Match, Tensors, difference, is_telling
+from .matching import SAME, Index, Match, Tensors, difference, is_telling, same
 from .recording import Sample
 from .rounding import Known, Originals, explained, unrounded
 from .stepping import Step, Steps
@@ -114,9 +114,9 @@ class Walk:
             match is not None and match.strong and not match.piece and name not in self._inherited
         )
 
-    def behind(self, name: str) -> list[Step]:
-        """The steps that depend on a value, in order."""
-        tainted, found = {name}, []
+    def behind(self, *names: str) -> list[Step]:
+        """The steps that depend on values, in order."""
+        tainted, found = set(names), []
         for step in self.steps.steps:
             if tainted & set(step.inputs):
                 tainted |= set(step.outputs)
@@ -142,9 +142,11 @@ class Walk:
         step = self.steps.makers.get(name)
         return self._behind(step.inputs) if step is not None else {name}
 
-    def again(self, values: dict[str, list[Any]], changed: str, wanted: str) -> list[Any] | None:
-        """One value anew, after another one was changed in ``values``."""
-        for step in self.behind(changed):
+    def again(
+        self, values: dict[str, list[Any]], changed: Iterable[str], wanted: str
+    ) -> list[Any] | None:
+        """One value anew, after others were changed in ``values``."""
+        for step in self.behind(*changed):
             made = [step.run(given, self.known(step)) for given in self._inputs(step, values)]
             for name in step.outputs:
                 values[name] = [m[name] for m in made]
@@ -178,7 +180,10 @@ class Walk:
         self.matches.pop(name, None)
         self._inherited.discard(name)
         self._slack[name] = self._inherited_slack(step)
-        if not isinstance(values[0], torch.Tensor) or not is_telling(values):
+        if not isinstance(values[0], torch.Tensor):
+            self._slack[name] += self._noise(step) if step is not None else 0.0
+            return
+        if not is_telling(values):
             return
         if step is not None and self._changes_nothing(step, values):
             self._inherited.add(name)
@@ -199,16 +204,20 @@ class Walk:
         match = self.index.find(values, SAME)
         if (match is not None and match.strong) or step is None:
             return match
-        inputs = self._inputs(step, self.clean)
-        made = [
-            {n: self.made[n][i] for n in step.outputs if n in self.made} for i in range(len(values))
-        ]
-        made = [{**dict.fromkeys(step.outputs), **values} for values in made]
-        noise = explained(step, inputs, made, self._originals_of(step)) + slack
+        noise = self._noise(step) + slack
         self._slack[name] = noise
         if noise == 0:
             return match
         return self.index.find(values, SAME + noise) or match
+
+    def _noise(self, step: Step) -> float:
+        """How far storing its constants may have moved what a step makes."""
+        inputs = self.inputs_of(step)
+        made = [
+            {n: self.made[n][i] for n in step.outputs if n in self.made} for i in range(len(inputs))
+        ]
+        made = [{**dict.fromkeys(step.outputs), **values} for values in made]
+        return explained(step, inputs, made, self._originals_of(step))
 
     def _inherited_slack(self, step: Step | None) -> float:
         return max((self._slack.get(n, 0.0) for n in step.inputs), default=0.0) if step else 0.0
@@ -219,7 +228,7 @@ class Walk:
             given = self.clean[name]
             if isinstance(given[0], torch.Tensor) and given[0].numel() == values[0].numel():
                 laid = [g.reshape(v.shape) for g, v in zip(given, values, strict=True)]
-                if difference(values, laid) <= SAME:
+                if same(values, laid):
                     return True
         return False
 
@@ -335,9 +344,10 @@ class Walk:
 
     def _rights_the_rest(self, name: str, match: Match, known: set[str]) -> bool:
         """Whether something behind a value matches, once the value is the reference's."""
-        if difference(self.clean[name], match.values) <= SAME:
+        if same(self.clean[name], match.values):
             return False
         values = {**self.clean, name: list(match.values)}
+        slack = {name: 0.0}  # what storing constants may have done to what follows
         behind = self.behind(name)
         if not behind or name in self._outputs:
             return self._outputs.get(name) == match.place
@@ -350,7 +360,7 @@ class Walk:
             for output in step.outputs:
                 values[output] = [m[output] for m in made]
                 if output not in known and self._comes_right(
-                    step, output, values, inputs, made, known
+                    step, output, values, inputs, made, known, slack
                 ):
                     return True
         return False
@@ -363,18 +373,25 @@ class Walk:
         inputs: list[dict[str, Any]],
         made: list[dict[str, Any]],
         known: set[str],
+        slack: dict[str, float],
     ) -> bool:
+        slack[output] = max((slack.get(n, 0.0) for n in step.inputs), default=0.0)
         ours = values[output]
         if not isinstance(ours[0], torch.Tensor) or not is_telling(ours):
             return False
+        if output in self._outputs:  # be it only a cast
+            room = SAME + slack[output]
+            return self.index.compare(self._outputs[output], ours, room) is not None
         for name in step.inputs:
             given = values[name]
             if isinstance(given[0], torch.Tensor) and given[0].numel() == ours[0].numel():
                 laid = [g.reshape(v.shape) for g, v in zip(given, ours, strict=True)]
-                if difference(ours, laid) <= SAME:
+                if same(ours, laid):
                     return False
-        noise = explained(step, inputs, made, self._originals_of(step))
-        match = self.index.find(ours, SAME + noise)
+        match = self.index.find(ours, SAME)
+        if match is None or not match.strong:
+            slack[output] += explained(step, inputs, made, self._originals_of(step))
+            match = self.index.find(ours, SAME + slack[output]) if slack[output] else match
         claimed = {self.matches[name].place for name in known}
         return match is not None and match.strong and match.place not in claimed
 

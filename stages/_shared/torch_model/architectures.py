@@ -1,6 +1,6 @@
 """The architectures that a model file may name, each built from plain arguments.
 
-Every network here has the same three parts: ``features(x)`` (one vector a picture), ``head``
+Every classifier here has the same three parts: ``features(x)`` (one vector a picture), ``head``
 (vector to logits) and ``blocks()`` (groups of layers from input to output, for fine-tuning).
 """
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..problem.problem import Problem
+from . import detector_net, sequence_nets
 
 LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 
@@ -150,6 +151,8 @@ def _small(
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **{name: _lite(name) for name in LITE_SIZES},
     "small-cnn": _small,
+    **sequence_nets.BUILDERS,
+    **detector_net.builder(_lite("efficientnet-lite0")),
 }
 
 

@@ -6,8 +6,8 @@ from mlbuild.api import Field, In, Kind, Metric, Out, Params, Through
 
 _ASKED = (
     "TorchScript | ExportedProgram | KerasModel | SavedModel | FrozenGraph | OnnxModel | "
-    "JaxModel | SklearnModel | XGBoostModel | LightGBMModel | LibsvmModel | TuriModel | CaffeModel | "
-    "TFLiteModel | ExecuTorchModel"
+    "JaxModel | SklearnModel | XGBoostModel | LightGBMModel | LibsvmModel | TuriModel | "
+    "CaffeModel | TFLiteModel | ExecuTorchModel"
 )
 # Each is asked in its own toolchain; this kind reads its answers.
 _THROUGH = Through(
@@ -97,8 +97,8 @@ KIND = Kind(
     details=(
         "The Core ML model is run by mlbuild's reference runtime, on any system. A model of "
         "another framework is asked in its own toolchain first, by a stage `predict/outputs` that "
-        "is put in (`validate-reference`); names and shapes of outputs, the order of axes and of labels, and "
-        "logits against probabilities are brought together. Of classifiers, "
+        "is put in (`validate-reference`); names and shapes of outputs, the order of axes and of "
+        "labels, and logits against probabilities are brought together. Of classifiers, "
         "the scores before the softmax are compared, less their mean over the classes, which a "
         "softmax does not see: so models that give logits and models that give probabilities are "
         "compared by the same numbers. PSNR is 20 log10(range / root mean square error), the range "

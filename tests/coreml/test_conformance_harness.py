@@ -122,6 +122,7 @@ def test_draws_compared_with_other_draws_do_not_count(monkeypatch, idle, counted
     import types
 
     import numpy as np
+
     from benchmarks.conformance import comparing
 
     monkeypatch.setattr(comparing, "case", comparing.Case(predictions=1, idle=idle))

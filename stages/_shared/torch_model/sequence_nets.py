@@ -126,12 +126,13 @@ class ActivityNet(nn.Module):
 
     def forward(self, *columns: torch.Tensor) -> torch.Tensor:
         """Logits, shapes [N, window], one for each channel -> [N, K]."""
-        x = self.body(self.front(*columns))
-        if self.recurrent is None:
-            x = x.mean(dim=2)
-        else:
-            x = self.recurrent(x.transpose(1, 2))[0][:, -1]
+        x = self._over_time(self.body(self.front(*columns)))
         return self.head(self.dropout(self.dense(x)))
+
+    def _over_time(self, x: torch.Tensor) -> torch.Tensor:
+        if self.recurrent is None:
+            return x.mean(dim=2)
+        return self.recurrent(x.transpose(1, 2))[0][:, -1]
 
 
 class TextNet(nn.Module):

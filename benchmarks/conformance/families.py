@@ -73,6 +73,7 @@ _ALL = (
         "the interface: packages, pipelines, updatable models, examples of the documentation",
         ("test/api", "test/modelpackage", "test/pipeline", "test/blob"),
         _PROGRAMS,
+        packages=_TABLES,
     ),
     Family(
         "sklearn",

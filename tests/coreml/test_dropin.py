@@ -108,6 +108,29 @@ def test_a_compiled_model_predicts(on, converted, tmp_path):
     np.testing.assert_allclose(on.models.CompiledMLModel(made).predict({"x": X})["y"], Y)
 
 
+def test_a_network_whose_file_is_gone_still_has_its_compiled_model(on):
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    array = on.models.datatypes.Array(3)
+    builder = NeuralNetworkBuilder([("x", array)], [("y", array)])
+    builder.add_activation("relu", "RELU", "x", "y")
+    network = on.models.MLModel(builder.spec)  # coremltools writes a file, and removes it
+    copied = network.get_compiled_model_path()
+    answers = on.models.CompiledMLModel(copied).predict({"x": np.float32([-1.0, 0.0, 2.0])})
+    np.testing.assert_array_equal(answers["y"], [0.0, 0.0, 2.0])
+
+
+def test_a_package_that_is_gone_has_no_compiled_model(on, converted, tmp_path):
+    import shutil
+
+    path = tmp_path / "m.mlpackage"
+    converted["float32"].save(str(path))
+    model = on.models.MLModel(str(path))
+    shutil.rmtree(path)
+    with pytest.raises(RuntimeError, match=r"m\.mlpackage: there is no such model"):
+        model.get_compiled_model_path()
+
+
 def test_a_model_in_memory_predicts(on, converted):
     from coremltools.models.model import MLModelAsset
 

@@ -35,7 +35,9 @@ class Source:
             return self.path
         if self.path is None:
             raise RuntimeError("a model that lies in memory has no compiled model on disk")
-        made = write(self.path)
+        # coremltools removes the file of a model without a package as soon as it is loaded.
+        gone = self.path.suffix == ".mlmodel" and not self.path.exists()
+        made = _write_spec(self.spec, self.path) if gone else write(self.path)
         self.owns(made.parent)
         self.path = made
         return made
@@ -62,14 +64,26 @@ def write(path: Path) -> Path:
         The compiled model in a new temporary folder, which is the caller's to remove.
     """
     open_model(path)
-    made = Path(tempfile.mkdtemp(prefix="mlbuild-")) / f"{path.stem}.mlmodelc"
-    made.mkdir()
-    copy = made / f"{_INSIDE}{path.suffix}"
+    copy = _place(path)
     if path.is_dir():
         shutil.copytree(path, copy)
     else:
         shutil.copyfile(path, copy)
-    return made
+    return copy.parent
+
+
+def _write_spec(spec: Any, path: Path) -> Path:
+    """Compile a specification that was read of a file which is gone."""
+    copy = _place(path)
+    copy.write_bytes(spec.SerializeToString())
+    return copy.parent
+
+
+def _place(path: Path) -> Path:
+    """Where the copy of a model comes to lie, in a new compiled model."""
+    made = Path(tempfile.mkdtemp(prefix="mlbuild-")) / f"{path.stem}.mlmodelc"
+    made.mkdir()
+    return made / f"{_INSIDE}{path.suffix}"
 
 
 def from_memory(spec_bytes: bytes, blobs: Mapping[str, bytes]) -> Source:

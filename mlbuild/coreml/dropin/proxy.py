@@ -134,7 +134,8 @@ class Proxy:
 
     def get_compiled_model_path(self) -> str:
         """Where the compiled model lies, for as long as this object lives."""
-        return str(self._source.compiled())
+        with _as_runtime_error():
+            return str(self._source.compiled())
 
     def get_load_duration_in_nano_seconds(self) -> int:
         """How long loading took."""

@@ -5,6 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import builder  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
 
 
@@ -13,18 +16,12 @@ def costs(ct, tmp_path):
     """Build a network of one or more inputs, save it, and say what ``summarize`` finds."""
 
     def find(build, inputs, outputs=("y",), exact=True, **options):
-        from coremltools.models import datatypes, neural_network
-
         from mlbuild.coreml import summarize
 
-        builder = neural_network.NeuralNetworkBuilder(
-            [(name, datatypes.Array(*shape)) for name, shape in inputs.items()],
-            [(name, None) for name in outputs],
-            disable_rank5_shape_mapping=exact,
-        )
-        build(builder)
+        b = builder(inputs, dict.fromkeys(outputs), disable_rank5_shape_mapping=exact)
+        build(b)
         path = tmp_path / "net.mlmodel"
-        path.write_bytes(builder.spec.SerializeToString())
+        path.write_bytes(b.spec.SerializeToString())
         return summarize(path, **options)
 
     return find
@@ -189,17 +186,13 @@ def test_a_network_that_cannot_run_is_inspected_all_the_same(costs):
 
 
 def test_pictures_and_classifiers_are_counted(ct, tmp_path):
-    from coremltools.models import datatypes, neural_network
-
     from mlbuild.coreml import summarize
 
-    builder = neural_network.NeuralNetworkBuilder(
-        [("x", datatypes.Array(3, 8, 8))], [("y", None)], mode="classifier"
-    )
-    builder.add_inner_product("l", np.zeros((2, 192)), None, 192, 2, False, "x", "y")
-    builder.set_class_labels(["cat", "dog"], prediction_blob="y")
-    builder.set_pre_processing_parameters(image_input_names=["x"])
-    (tmp_path / "net.mlmodel").write_bytes(builder.spec.SerializeToString())
+    b = builder({"x": (3, 8, 8)}, {"y": None}, mode="classifier")
+    b.add_inner_product("l", np.zeros((2, 192)), None, 192, 2, False, "x", "y")
+    b.set_class_labels(["cat", "dog"], prediction_blob="y")
+    b.set_pre_processing_parameters(image_input_names=["x"])
+    (tmp_path / "net.mlmodel").write_bytes(b.spec.SerializeToString())
     found = summarize(tmp_path / "net.mlmodel")
     assert found["inputs"][0]["kind"] == "image"
     assert found["multiply_adds_by_layer"] == {"l": 384}

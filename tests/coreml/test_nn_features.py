@@ -1,19 +1,14 @@
 """From features to blobs and back: ranks of arrays, pictures, preprocessing."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import open_spec  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
-
-
-def open_spec(spec):
-    from mlbuild.coreml import load_spec
-
-    return load_spec(spec, Path())
 
 
 def negation(shape, declared=None, exact=False):

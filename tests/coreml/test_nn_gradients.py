@@ -1,15 +1,13 @@
 """Gradients through the layers that Core ML can train through, against finite differences."""
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import array  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
-
-
-def array(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def convolution(b, transposed):

@@ -5,25 +5,14 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import adding
+
 pytestmark = pytest.mark.toolchain
 
 
 def counting(*shape):
     return np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
-
-
-def add(method, names, options, change=None):
-    """What adds a layer 'f' that takes the named blobs and makes 'y', and may then break it."""
-
-    def build(b):
-        taken = {} if names is None else {"input_name": names}
-        if isinstance(names, list) and method != "add_tile":
-            taken = {"input_names": names}
-        getattr(b, method)(name="f", output_name="y", **taken, **options)
-        if change is not None:
-            change(b.nn_spec.layers[-1])
-
-    return build
 
 
 ERRORS = [
@@ -205,7 +194,7 @@ def test_what_does_not_fit_is_told_when_it_runs(run_network, method, names, opti
     x[1, 2] = -5
     fed = {"x": x, "n": [4.0, 1.0], "one": [1.0], "nan": [np.nan], "many": np.ones(65)}
     with pytest.raises(ExecutionError) as failure:
-        run_network(add(method, names, options), fed)
+        run_network(adding(method, names, options), fed)
     assert str(failure.value) == message
 
 
@@ -285,7 +274,7 @@ def test_a_malformed_layer_is_told_when_the_model_is_opened(
     from mlbuild.coreml import ModelFileError
 
     with pytest.raises(ModelFileError) as failure:
-        run_network(add(method, names, options, change), {"x": counting(2, 3)})
+        run_network(adding(method, names, options, change), {"x": counting(2, 3)})
     assert str(failure.value) == message
 
 
@@ -338,6 +327,6 @@ def test_a_size_that_no_machine_holds_is_refused_before_it_is_made(
 
     fed = {"x": counting(2, 3), "one": [1.0], "far": [1e12]}
     with pytest.raises(ExecutionError) as failure:
-        run_network(add(method, names, options), fed)
+        run_network(adding(method, names, options), fed)
     first = str(failure.value).split("\n")[0]
     assert first == f"layer 0 'f', {kind}: a value of a size that this machine cannot hold"

@@ -5,25 +5,14 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import adding
+
 pytestmark = pytest.mark.toolchain
 
 
 def counting(*shape):
     return np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
-
-
-def add(method, names, options, change=None):
-    """What adds a layer 'f' that takes the named blobs and makes 'y', and may then break it."""
-
-    def build(b):
-        taken = {} if names is None else {"input_name": names}
-        if isinstance(names, list) and method != "add_tile":
-            taken = {"input_names": names}
-        getattr(b, method)(name="f", output_name="y", **taken, **options)
-        if change is not None:
-            change(b.nn_spec.layers[-1])
-
-    return build
 
 
 # What a layer does to one blob: builder's method, options, shape, oracle. Shapes are the
@@ -102,7 +91,7 @@ ONE_BLOB = [
 def test_what_becomes_of_one_blob(run_network, method, options, shape, oracle):
     x = counting(*shape)
     names = ["x"] if method == "add_constant_pad" else "x"
-    y = run_network(add(method, names, options), {"x": x})
+    y = run_network(adding(method, names, options), {"x": x})
     assert y.shape == oracle(x).shape
     np.testing.assert_array_equal(y, oracle(x))
 

@@ -2,31 +2,16 @@
 
 import threading
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import builder, open_spec  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
-
-
-def open_spec(spec, **options):
-    from mlbuild.coreml import load_spec
-    from mlbuild.coreml.body import Options
-
-    return load_spec(spec, Path(), Options(**options))
-
-
-def builder(inputs, outputs, **options):
-    from coremltools.models import datatypes, neural_network
-
-    return neural_network.NeuralNetworkBuilder(
-        [(name, datatypes.Array(*shape)) for name, shape in inputs.items()],
-        [(name, None if s is None else datatypes.Array(*s)) for name, s in outputs.items()],
-        **options,
-    )
 
 
 def chain():

@@ -5,13 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import array  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
 
 SEQUENCE, BATCH, INPUTS, SIZE = 5, 3, 4, 6
-
-
-def array(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 X = array(SEQUENCE, BATCH, INPUTS)

@@ -5,23 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
+
+from tests.coreml.networks import array, close, t  # noqa: E402
+
 pytestmark = pytest.mark.toolchain
 
 F = torch.nn.functional
-
-
-def array(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def t(x):
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-
-
-def close(found, expected, atol=1e-5):
-    expected = np.asarray(expected)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=atol, rtol=1e-5)
 
 
 X4 = array(2, 4, 7, 9)

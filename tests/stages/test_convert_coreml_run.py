@@ -422,3 +422,39 @@ def test_core_ml_on_pixels_says_what_torch_says_on_the_picture(run_kind, tmp_pat
 
     # float32 sums in another order
     assert [scores[label] for label in model.labels] == pytest.approx(wanted, abs=1e-6)
+
+
+class Pooled(nn.Module):
+    def forward(self, x):
+        return x.mean(dim=1) * 2
+
+
+@pytest.mark.parametrize(
+    ("facts", "sizes", "refused"),
+    [
+        ({"shape": [1, [1, 6], 4]}, (1, 3, 6), 7),
+        ({"shape": [1, [2, -1], 4]}, (2, 9), 1),
+        ({"shapes": [[1, 3, 4], [1, 5, 4]]}, (3, 5), 4),
+    ],
+    ids=["range", "range without end", "several"],
+)
+def test_flexible_shapes_are_kept_and_no_others_taken(run_kind, tmp_path, facts, sizes, refused):
+    from mlbuild.coreml import InputError, load
+
+    torch.jit.trace(Pooled(), torch.rand(1, 3, 4)).save(str(tmp_path / "net.pt"))
+
+    ran = run_kind(
+        KIND,
+        tmp_path=tmp_path,
+        inputs={"model": tmp_path / "net.pt"},
+        params={"inputs": [{"name": "x", **facts}], "precision": "float32"},
+    )
+
+    assert ran.ok, ran.error
+    model = load(ran.outputs["model"])
+    for size in sizes:
+        x = np.random.default_rng(size).random((1, size, 4), dtype=np.float32)
+        (out,) = model.predict({"x": x}).values()
+        np.testing.assert_allclose(out, x.mean(axis=1) * 2, rtol=1e-5)  # float32
+    with pytest.raises(InputError, match="x"):
+        model.predict({"x": np.zeros((1, refused, 4), np.float32)})

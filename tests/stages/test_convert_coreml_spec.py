@@ -48,3 +48,24 @@ def test_defaults_are_an_ios17_model_in_float16():
 def test_what_does_not_fit_is_found_before_anything_runs(given, complaint):
     with pytest.raises(pydantic.ValidationError, match=complaint.replace("[", r"\[")):
         params(**given)
+
+
+def test_inputs_by_name_keep_their_order_in_a_list():
+    chosen = params(inputs={"b": {"shape": [1, "1..512"]}, "a": {"shape": [1, "2.."]}})
+
+    assert [(i.name, i.shape) for i in chosen.inputs] == [("b", [1, [1, 512]]), ("a", [1, [2, -1]])]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"shape": [1, "512..1"]}, "neither a size nor a range"),
+        ({"shape": [1, "few"]}, "'few' is no range"),
+        ({"shape": [1, 2], "shapes": [[1, 2], [1, 3]]}, "either a shape or shapes"),
+        ({"shapes": [[1, 2], [1, 2, 3]]}, "the same number of dimensions"),
+        ({"shapes": [[1, 0], [1, 2]]}, "each size is at least 1"),
+    ],
+)
+def test_shapes_that_mean_nothing_are_refused(given, complaint):
+    with pytest.raises(pydantic.ValidationError, match=complaint):
+        params(inputs={"x": given})

@@ -118,16 +118,14 @@ def _decomposed(exported: Any) -> Any:
 
 def _self_described(source: Source) -> bool:
     """An exported program brings shapes; types are needed only for images and given shapes."""
-    return source.form == "exported" and not any(f.pixels or f.shape for f in source.features)
+    return source.form == "exported" and not any(
+        f.pixels or f.shape or f.shapes for f in source.features
+    )
 
 
 def _type(feature: Feature) -> Any:
     # A fresh object for each call: ct.convert writes into those that it is given.
-    if feature.shape is None:
-        raise Problem(f"input '{feature.name}' needs a shape")
-    shape = ct.Shape(
-        [s if isinstance(s, int) else ct.RangeDim(s[0], s[-1], default=s[0]) for s in feature.shape]
-    )
+    shape = _shape(feature)
     if feature.pixels is None:
         return ct.TensorType(feature.name, shape, dtype=_DTYPES[feature.dtype])
     pixels = feature.pixels
@@ -137,7 +135,20 @@ def _type(feature: Feature) -> Any:
     return ct.ImageType(feature.name, shape, scale=pixels.scale, bias=bias, color_layout=colour)
 
 
+def _shape(feature: Feature) -> Any:
+    if feature.shapes:
+        return ct.EnumeratedShapes([list(s) for s in feature.shapes], default=feature.shapes[0])
+    if feature.shape is None:
+        raise Problem(f"input '{feature.name}' needs a shape")
+    sizes = feature.shape
+    return ct.Shape(
+        [s if isinstance(s, int) else ct.RangeDim(s[0], s[-1], default=s[0]) for s in sizes]
+    )
+
+
 def _example(feature: Feature) -> torch.Tensor:
+    if feature.shapes:
+        return torch.zeros(feature.shapes[0], dtype=_TORCH_DTYPES[feature.dtype])
     if feature.shape is None:
         raise Problem(f"input '{feature.name}' needs a shape")
     sizes = [s if isinstance(s, int) else s[0] for s in feature.shape]

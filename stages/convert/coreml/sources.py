@@ -34,6 +34,7 @@ class Feature:
     dtype: str = "float32"
     pixels: Pixels | None = None
     help: str = ""
+    shapes: list[list[int]] | None = None  # to choose from, in place of one
 
 
 @dataclass
@@ -184,12 +185,13 @@ def _features(params: Any, name: str) -> list[Feature]:
     if not params.inputs:
         raise Problem(
             f"{name} does not describe its inputs",
-            hint="name them: inputs: [{name: image, shape: [1, 3, 224, 224]}]",
+            hint="name them: inputs: {image: {shape: [1, 3, 224, 224]}}",
         )
     return [
         Feature(
             name=given["name"],
             shape=given.get("shape"),
+            shapes=given.get("shapes"),
             dtype=given.get("dtype") or "float32",
             pixels=Pixels.given(given) if given.get("kind") == "image" else None,
         )

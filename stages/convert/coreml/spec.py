@@ -18,7 +18,10 @@ from mlbuild.api import (
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 
-Dimension = int | list[int]
+_RANGE = re.compile(r"(\d+)\.\.(\d*)")
+_UNBOUNDED = -1  # as an upper end
+
+Dimension = int | str | list[int]
 
 
 def _named(name: str) -> str:
@@ -29,14 +32,16 @@ def _named(name: str) -> str:
     return name
 
 
-class InputSpec(Params):
-    """One input of a TorchScript or exported program, which do not describe themselves."""
+class InputFacts(Params):
+    """What a program that does not describe itself leaves open of an input."""
 
-    name: str = Field(..., description="Name in the Core ML model.")
     shape: list[Dimension] | None = Field(
         None,
-        description="Shape, `[1, 3, 224, 224]`; `[1, 512]` in place of a number is a range. Needed "
-        "for TorchScript; an exported program brings its own.",
+        description='Shape, `[1, 3, 224, 224]`; in place of a number "1..512" is a range, "1.." '
+        "one without end. Needed for TorchScript; an exported program brings its own.",
+    )
+    shapes: list[list[int]] | None = Field(
+        None, min_length=2, description="Several shapes to choose from; the first is the default."
     )
     kind: Literal["tensor", "image"] = Field("tensor", description="Multi-array or image.")
     dtype: Literal["float32", "float16", "int32"] = Field(
@@ -51,34 +56,61 @@ class InputSpec(Params):
         0.0, description="Added after scaling; one number or one for each channel."
     )
 
+    @field_validator("shape")
+    @classmethod
+    def _sizes(cls, shape: list[Dimension] | None) -> list[Dimension] | None:
+        return None if shape is None else [_dimension(size) for size in shape]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "InputFacts":
+        if self.shape is not None and self.shapes is not None:
+            raise ValueError("an input has either a shape or shapes to choose from")
+        if any(size < 1 for shape in self.shapes or () for size in shape):
+            raise ValueError("shapes: each size is at least 1")
+        if len({len(shape) for shape in self.shapes or ()}) > 1:
+            raise ValueError("shapes: all have the same number of dimensions")
+        if self.kind == "image":
+            self._image_fits()
+        elif self.scale != 1.0 or self.bias != 0.0:
+            raise ValueError("scale and bias are for kind: image")
+        return self
+
+    def _image_fits(self) -> None:
+        if self.dtype != "float32":
+            raise ValueError("an image has no dtype")
+        if any(len(shape) != 4 for shape in (self.shape, *(self.shapes or ())) if shape):
+            raise ValueError("an image's shape is [1, channels, height, width]")
+        for what, values in (("scale", self.scale), ("bias", self.bias)):
+            if isinstance(values, list) and len(values) != _CHANNELS[self.colour]:
+                raise ValueError(
+                    f"{self.colour} has {_CHANNELS[self.colour]} channels, "
+                    f"{what} has {len(values)} values"
+                )
+
+
+class InputSpec(InputFacts):
+    """One input, by its name in the Core ML model."""
+
+    name: str = Field(..., description="Name in the Core ML model.")
+
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
         return _named(name)
 
-    @model_validator(mode="after")
-    def _fits(self) -> "InputSpec":
-        for size in self.shape or ():
-            ends = [size] if isinstance(size, int) else size
-            if len(ends) not in (1, 2) or min(ends) < 1 or ends != sorted(ends):
-                raise ValueError(f"shape: {size} is neither a size nor a range [low, high]")
-        if self.kind == "image":
-            self._image_fits()
-        elif self.scale != 1.0 or self.bias != 0.0:
-            raise ValueError(f"'{self.name}': scale and bias are for kind: image")
-        return self
 
-    def _image_fits(self) -> None:
-        if self.dtype != "float32":
-            raise ValueError(f"'{self.name}': an image has no dtype")
-        if self.shape is not None and len(self.shape) != 4:
-            raise ValueError(f"'{self.name}': an image's shape is [1, channels, height, width]")
-        for what, values in (("scale", self.scale), ("bias", self.bias)):
-            if isinstance(values, list) and len(values) != _CHANNELS[self.colour]:
-                raise ValueError(
-                    f"'{self.name}': {self.colour} has {_CHANNELS[self.colour]} channels, "
-                    f"{what} has {len(values)} values"
-                )
+def _dimension(size: Dimension) -> Dimension:
+    """A size, or [low, high] of a range; -1 is no upper end."""
+    if isinstance(size, str):
+        found = _RANGE.fullmatch(size)
+        if found is None:
+            raise ValueError(f'shape: \'{size}\' is no range: "1..512", or "1.." without end')
+        size = [int(found[1]), int(found[2]) if found[2] else _UNBOUNDED]
+    ends = [size] if isinstance(size, int) else size
+    low, high = ends[0], ends[-1]
+    if len(ends) > 2 or low < 1 or (high < low and high != _UNBOUNDED):
+        raise ValueError(f"shape: {size} is neither a size nor a range [low, high]")
+    return size
 
 
 class ConvertParams(Params):
@@ -112,8 +144,10 @@ class ConvertParams(Params):
         True, description="An image as input; false: a multi-array that is already normalised."
     )
     input_name: str = Field("image", description="Input's name, for a model that says the rest.")
-    inputs: list[InputSpec] | None = Field(
-        None, description="Inputs of a TorchScript or exported program, in the order it takes them."
+    inputs: dict[str, InputFacts] | list[InputSpec] | None = Field(
+        None,
+        description="Inputs by name, of a program that does not describe itself, in the order in "
+        'which it takes them: `{ids: {dtype: int32, shape: [1, "1..512"]}}`.',
     )
     label_output: str = Field("classLabel", description="Name of a classifier's label.")
     score_output: str | None = Field(
@@ -145,6 +179,16 @@ class ConvertParams(Params):
         default_factory=dict, description="More metadata, by key; keys of others are left alone."
     )
 
+    @field_validator("inputs")
+    @classmethod
+    def _listed(
+        cls, inputs: dict[str, InputFacts] | list[InputSpec] | None
+    ) -> list[InputSpec] | None:
+        # A list keeps its order in the stage key, where a map has none.
+        if not isinstance(inputs, dict):
+            return inputs
+        return [InputSpec(name=name, **facts.model_dump()) for name, facts in inputs.items()]
+
     @field_validator("input_name", "label_output", "score_output")
     @classmethod
     def _name(cls, name: str | None) -> str | None:
@@ -163,7 +207,8 @@ class ConvertParams(Params):
         thresholds = (self.iou_threshold, self.confidence_threshold)
         if not self.suppression and thresholds != (None, None):
             raise ValueError("suppression: false leaves no use for thresholds")
-        names = [i.name for i in self.inputs or ()] + list(self.output_names or ())
+        inputs = [i.name for i in self.inputs or () if isinstance(i, InputSpec)]
+        names = inputs + list(self.output_names or ())
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
             raise ValueError(f"two features are called '{repeated[0]}'")

@@ -72,7 +72,7 @@ def _list(toolchains: Toolchains, as_json: bool) -> None:
         if entry.last_use:
             used = time.strftime("last used %Y-%m-%d", time.localtime(entry.last_use))
         text = (
-            f"{entry.name:12} {entry.state:10} Python {entry.python:6} {_size(entry):>14}  {used}"
+            f"{entry.name:12} {entry.state:9} Python {entry.python:7} {_size(entry):>14}  {used}"
         )
         click.echo(text.rstrip())
 

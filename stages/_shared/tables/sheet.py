@@ -16,6 +16,7 @@ from .words import shown
 
 TABLE_NAME = "labels.csv"  # of a folder that data/split wrote
 _ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz")
+_PARQUET = (".parquet", ".pq")
 _GUESSED = (",", ";", "\t", "|")
 _SPOKEN = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -74,12 +75,9 @@ def read_sheet(path: Path, layout: Layout = Layout()) -> Sheet:
         Problem: no table, or rows that do not fit its columns.
     """
     file = find(path)
-    if file.suffix.lower() in (".parquet", ".pq"):
+    if file.suffix.lower() in _PARQUET:
         return _parquet(file)
-    lines = _lines(file)
-    if not file.stat().st_size or not any(line.strip() for line in lines):
-        raise Problem(f"{file.name} is empty")
-    rows = [(number, row) for number, row in _rows(file, lines, layout) if any(row)]
+    rows = _filled(file, layout)
     if layout.header is None:
         if not rows:
             raise Problem(f"{file.name} has no header line behind the {layout.skip} skipped lines")
@@ -101,9 +99,26 @@ def read_sheet(path: Path, layout: Layout = Layout()) -> Sheet:
     return Sheet(file.name, columns, frozenset(), np.array([n for n, _ in rows]), "line")
 
 
+def width(path: Path, layout: Layout) -> int:
+    """How many columns a file has, by its first row."""
+    file = find(path)
+    if file.suffix.lower() in _PARQUET:
+        return len(_parquet(file).columns)
+    rows = _filled(file, layout)
+    return len(rows[0][1]) if rows else 0
+
+
+def _filled(file: Path, layout: Layout) -> list[tuple[int, list[str]]]:
+    """Rows that are not empty, with their lines."""
+    lines = _lines(file)
+    if not any(line.strip() for line in lines):
+        raise Problem(f"{file.name} is empty")
+    return [(number, row) for number, row in _rows(file, lines, layout) if any(row)]
+
+
 def _is_table(path: Path) -> bool:
     name = path.name.lower()
-    return not name.startswith(".") and name.endswith((*_ENDINGS, ".parquet", ".pq"))
+    return not name.startswith(".") and name.endswith((*_ENDINGS, *_PARQUET))
 
 
 def _lines(file: Path) -> list[str]:

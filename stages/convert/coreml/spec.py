@@ -18,8 +18,7 @@ from mlbuild.api import (
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 
-_RANGE = re.compile(r"(\d+)\.\.(\d*)")
-_UNBOUNDED = -1  # as an upper end
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 Dimension = int | str | list[int]
 
@@ -37,8 +36,8 @@ class InputFacts(Params):
 
     shape: list[Dimension] | None = Field(
         None,
-        description='Shape, `[1, 3, 224, 224]`; in place of a number "1..512" is a range, "1.." '
-        "one without end. Needed for TorchScript; an exported program brings its own.",
+        description='Shape, `[1, 3, 224, 224]`; in place of a number "1..512" is a range. '
+        "Needed for TorchScript; an exported program brings its own.",
     )
     shapes: list[list[int]] | None = Field(
         None, min_length=2, description="Several shapes to choose from; the first is the default."
@@ -100,7 +99,7 @@ class InputSpec(InputFacts):
 
 
 def _dimension(size: Dimension) -> Dimension:
-    """A size, or [low, high] of a range; -1 is no upper end."""
+    """A size, or [low, high] of a range; Core ML programs take none without an end."""
     if isinstance(size, str):
         found = _RANGE.fullmatch(size)
         if found is None:
@@ -108,7 +107,7 @@ def _dimension(size: Dimension) -> Dimension:
         size = [int(found[1]), int(found[2]) if found[2] else _UNBOUNDED]
     ends = [size] if isinstance(size, int) else size
     low, high = ends[0], ends[-1]
-    if len(ends) > 2 or low < 1 or (high < low and high != _UNBOUNDED):
+    if len(ends) not in (1, 2) or low < 1 or high < low:
         raise ValueError(f"shape: {size} is neither a size nor a range [low, high]")
     return size
 

@@ -103,8 +103,8 @@ def _dimension(size: Dimension) -> Dimension:
     if isinstance(size, str):
         found = _RANGE.fullmatch(size)
         if found is None:
-            raise ValueError(f'shape: \'{size}\' is no range: "1..512", or "1.." without end')
-        size = [int(found[1]), int(found[2]) if found[2] else _UNBOUNDED]
+            raise ValueError(f"shape: '{size}' is no range, which is written 1..512")
+        size = [int(found[1]), int(found[2])]
     ends = [size] if isinstance(size, int) else size
     low, high = ends[0], ends[-1]
     if len(ends) not in (1, 2) or low < 1 or high < low:

@@ -184,7 +184,7 @@ class CoreMLSide:
 
     def _prepared(self, picture: Image.Image) -> dict[str, Image.Image]:
         inputs = self.model.description.inputs
-        if not self._images or len(inputs) != 1:
+        if not self._images or sum(not f.optional for f in inputs) != 1:
             taken = ", ".join(f"{f.name} ({f})" for f in inputs)
             raise Problem(
                 f"the Core ML model does not take one picture and nothing else: {taken}",

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..problem.problem import Problem
-from . import detector_net, sequence_nets
+from . import detector_net, nearest_net, sequence_nets
 
 LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 
@@ -179,3 +179,6 @@ def build(name: str, arguments: dict[str, Any], classes: int) -> nn.Module:
         return ARCHITECTURES[name](classes=classes, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise Problem(f"{name} cannot be built from {arguments}: {error}") from error
+
+
+ARCHITECTURES.update(nearest_net.builder(build))

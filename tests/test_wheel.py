@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mlbuild.toolchains.commands import clean_environment, uv_binary
+from mlbuild.toolchains.packageindex import configured
+
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 
@@ -30,10 +33,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `mlbuild` command of an environment that has only the wheel and what it needs."""
     home = tmp_path_factory.mktemp("elsewhere") / "venv"
-    venv.create(home, with_pip=True, symlinks=True)
+    venv.create(home, with_pip=False, symlinks=True)
     (wheel,) = built.glob("*.whl")
+    uv, python = uv_binary(), home / "bin/python"
+    assert uv is not None
     subprocess.run(
-        [home / "bin/python", "-m", "pip", "install", "-q", wheel], check=True, capture_output=True
+        [uv, "pip", "install", "-q", "--no-config", "--python", python, wheel],
+        check=True,
+        capture_output=True,
+        env=clean_environment(configured().uv_environment(os.environ)),
     )
     return home / "bin/mlbuild"
 

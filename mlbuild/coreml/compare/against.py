@@ -23,6 +23,7 @@ from .matching import SAME, Index
 from .misplaced import misplaced
 from .recording import Reference, Sample
 from .rounding import Originals
+from .settling import partings
 from .stepping import Steps
 from .unstepped import coarsest, compare_unstepped
 from .walk import Walk
@@ -64,9 +65,8 @@ def compare(
     recordings = [reference.record(sample) for sample in samples]
     walk = Walk(Steps(plain), Index(recordings), Originals(reference.weights()), samples)
     walk.start()
-    partings = walk.partings()
     pictures = [f.name for f in plain.description.inputs if f.image is not None]
-    suspects = accuse(walk, partings, pictures)
+    suspects = accuse(walk, partings(walk), pictures)
     if not suspects:
         suspects += misplaced(walk)
     if not suspects:  # else each wrong value might be one that float16 was never meant to hold

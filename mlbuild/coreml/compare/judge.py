@@ -12,8 +12,9 @@ from .comparison import Guilty
 from .matching import difference
 from .narrowing import exchanged_channels, misfit
 from .repairs import repaired
+from .settling import Parting
 from .stepping import Step
-from .walk import Parting, Walk
+from .walk import Walk
 
 _REAL = 0.1  # of the worst damage
 _FEW = 24  # how many operators' damage is followed to the outputs

@@ -29,6 +29,7 @@ class Moved:
 
     def __init__(self, model: Model, seed: int = 0) -> None:
         self.description, self.scores_value = model.description, model.scores_value
+        self.make_state = model.make_state
         self._steps = Steps(model)
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -41,9 +42,9 @@ class Moved:
         """The outputs that are arrays."""
         return self.run(inputs).outputs
 
-    def run(self, inputs: Mapping[str, Any], keep: Iterable[str] = ()) -> Run:
+    def run(self, inputs: Mapping[str, Any], keep: Iterable[str] = (), state: Any = None) -> Run:
         """As ``Model.run``."""
-        values = self._steps.encode(inputs)
+        values = self._steps.encode(inputs, state)
         for step in self._steps.steps:
             values |= step.run(values, self._weights(step))
         found = {n: _array(values[n]) for n in self._steps.outputs if _is_tensor(values[n])}

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from .matching import Tensors, difference
+from .settling import Parting
 from .stepping import Step
-from .walk import Parting, Walk
+from .walk import Walk
 
 _FITS = 2e-3  # constants may be float16
 _CLEARLY = 4.0  # so many times better than the others

@@ -140,9 +140,10 @@ class Steps:
                 total += _bytes(binding)
         return total
 
-    def encode(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """A sample as the program's inputs, in float32."""
-        state = self._model.make_state() if any(self._is_state(n) for n in self.inputs) else None
+    def encode(self, sample: Mapping[str, Any], state: Any = None) -> dict[str, Any]:
+        """A sample as the program's inputs, in float32; without a state with a fresh one."""
+        if state is None and any(self._is_state(n) for n in self.inputs):
+            state = self._model.make_state()
         encoded = encode_inputs(self._model.description, sample)
         for name, value in encoded.items():
             encoded[name] = _unrounded(value, sample.get(name))

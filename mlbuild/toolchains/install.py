@@ -20,6 +20,9 @@ Say = Callable[[str], None]
 _TOLD = ("Resolved", "Prepared", "Installed", "Building", "Built", "Downloading", "Downloaded")
 _SHOWN_OF_FAILURE = 12  # lines of the installer's output in an error
 _TAMPERED = ("hash mismatch", "do not match the hashes")  # in uv's words, in pip's
+_OTHER_FILE = (
+    "an index or find-links of yours offers another file under a name of the lock: remove it there"
+)
 _SCRIPT_LIMIT = 1 << 20  # bytes; what is larger in bin/ is a program, not a script
 
 
@@ -184,6 +187,6 @@ def _failed(
     if any("No space left" in line for line in shown):
         hint = "free some space on the disk, or move the cache with MLBUILD_CACHE_DIR"
     if any(sign in line.lower() for line in shown for sign in _TAMPERED):
-        hint = "an index or find-links of yours offers another file under the same name: remove it"
+        hint = _OTHER_FILE
     what = f"toolchain '{lock.name}': its packages could not be installed"
     return Problem(what, got="\n    ".join(shown), hint=hint)

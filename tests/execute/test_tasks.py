@@ -147,3 +147,15 @@ class TestShell:
         assert plan.env["TERM"] == "xterm"
         assert "TOKEN" not in plan.env
         assert plan.cwd == places.root
+
+
+def test_variables_of_the_toolchain_reach_its_processes_and_the_stage_s_own_win(
+    places: Places, program: Program
+) -> None:
+    there = replace(HERE, environ=(("BOTH", "toolchain"), ("LEGACY", "1")))
+    task = job_task(STAGE, places, program, there, CALLER)
+    assert (task.env["LEGACY"], task.env["BOTH"], task.fresh) == ("1", "toolchain", False)
+    stage = replace(STAGE, env={"BOTH": "stage"})
+    task = command_task(stage, places, "true", CALLER, there)
+    assert (task.env["LEGACY"], task.env["BOTH"]) == ("1", "stage")
+    assert "LEGACY" not in command_task(stage, places, "true", CALLER).env

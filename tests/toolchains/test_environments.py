@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from mlbuild.errors import ToolchainError, UsageError
 from mlbuild.records import ToolchainSpec
 from mlbuild.toolchains import Lock, Pin, Toolchains, environments, pins
+from mlbuild.toolchains.doctor import examine
 from mlbuild.toolchains.inspection import inspect
 from mlbuild.toolchains.making import make
 
@@ -323,3 +325,46 @@ def test_the_torch_toolchain_of_this_machine_is_what_its_lock_says(tmp_path: Pat
     if toolchains.python("torch") is None:
         pytest.skip("it has not been made here")
     assert toolchains.verify("torch") == ()
+
+
+def test_a_toolchain_of_another_platform_is_refused_before_anything_is_made(
+    wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "_machine", lambda: "darwin-arm64")
+    toolchains = Toolchains(tmp_path, {})
+    with pytest.raises(ToolchainError) as caught:
+        toolchains.ensure("turicreate", Heard())
+    assert caught.value.render() == (
+        "toolchain 'turicreate' does not exist for this machine\n"
+        "  got: darwin-arm64\n"
+        "  allowed: linux-x86_64\n"
+        "  hint: build its stages on such a machine; `mlbuild push` and `pull` share results"
+    )
+    states = {entry.name: entry.state for entry in toolchains.listing()}
+    assert (states["turicreate"], states["torch"]) == ("not here", "not made")
+    told = next(f for f in examine(toolchains, ["turicreate"]) if "turicreate" in f.what)
+    assert (told.state, told.text) == ("note", "does not exist for this platform")
+
+
+def test_one_that_is_not_made_tells_what_it_will_take(wheelhouse: Path, tmp_path: Path) -> None:
+    entry = next(e for e in Toolchains(tmp_path, {}).listing() if e.name == "torch")
+    assert (entry.size, entry.needs) == (None, pins.builtin("torch").size_mb * 10**6)
+
+
+def test_modules_are_imported_in_the_variables_of_the_toolchain(
+    wheelhouse: Path, make_wheel: object, tmp_path: Path
+) -> None:
+    source = "import os\nif os.environ.get('LEGACY') != '1': raise ImportError('no LEGACY')\n"
+    make_wheel("picky", "1.0", source=source)  # type: ignore[operator]
+    lock = Lock("ours", MINOR, (Pin("picky", "1.0"),), imports=("picky",))
+    made = make(
+        replace(lock, environ=(("LEGACY", "1"),)),
+        tmp_path / "scratch",
+        tmp_path / "final",
+        offline=False,
+        say=lambda _: None,
+    )
+    assert made.packages["picky"] == "1.0"
+    assert inspect(lock, tmp_path / "scratch").problems == (
+        "module 'picky' cannot be imported: ImportError: no LEGACY",
+    )

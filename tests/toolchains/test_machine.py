@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbuild.toolchains import Toolchains, commands
+from mlbuild.toolchains import Toolchains, commands, pins
 from mlbuild.toolchains.doctor import examine
 from mlbuild.toolchains.interpreters import find, installed, probe
 from mlbuild.toolchains.locking import exclusive, is_held
@@ -36,6 +36,20 @@ def test_pyenv_s_versions_are_found_without_its_shims(
     program.chmod(0o755)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert installed(MINOR) == real
+
+
+@pytest.mark.skipif(
+    not list((Path.home() / ".pyenv/versions").glob("3.8.*/bin/python3.8")),
+    reason="no Python 3.8 under pyenv",
+)
+def test_the_python_of_old_toolchains_is_found_under_pyenv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    monkeypatch.delenv("PYENV_VERSION", raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    for name in ("caffe", "turicreate"):
+        found = installed(pins.builtin(name).python)
+        assert found is not None
+        assert found.version.startswith("3.8.")
 
 
 def test_a_program_that_is_no_python_is_passed_over(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """Locks: what is a pin, what enters the digest, which lines are refused."""
 
 import re
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
 
 from mlbuild.errors import PipelineError, Place
 from mlbuild.records import ToolchainSpec
-from mlbuild.toolchains import Lock, Pin, pins
+from mlbuild.toolchains import Lock, Pin, hashes, pins
 from mlbuild.toolchains.inspection import applies
 
 
@@ -98,10 +101,57 @@ def test_a_marker_of_another_platform_does_not_apply() -> None:
     assert applies(Pin("a", "1", marker="python_version == '3.8'"), "3.8")
 
 
+def test_variables_of_a_toolchain_change_the_digest_and_platforms_do_not() -> None:
+    plain = Lock("ours", "3.11", (Pin("a", "1"),))
+    assert replace(plain, platforms=("linux-x86_64",), closed=True).digest == plain.digest
+    assert replace(plain, hashes=Path("ours.sha256"), imports=("a",)).digest == plain.digest
+    varied = replace(plain, environ=(("LEGACY", "1"),))
+    assert varied.digest != plain.digest
+    assert varied.lines == ("python==3.11", "environ LEGACY==1", "a==1")
+
+
+PLATFORMS = {"linux-x86_64": "manylinux", "darwin-arm64": "macosx"}
+
+
+@pytest.mark.parametrize("name", pins.builtin_names())
+def test_every_pin_that_ships_has_a_file_for_each_platform_with_its_hash(name: str) -> None:
+    lock = pins.builtin(name)
+    assert lock.hashes is not None
+    lines = lock.hashes.read_text("utf-8").splitlines()
+    files = [file for _, file in map(str.split, lines)]
+    assert len(set(files)) == len(files)
+    assert all(re.fullmatch(r"[0-9a-f]{64}  \S+", line) for line in lines)
+    assert files == sorted(files)
+    for platform in lock.platforms:
+        able = {
+            hashes._pinned_by(file)
+            for file in files
+            if PLATFORMS[platform] in file or file.endswith(("-any.whl", ".tar.gz", ".zip"))
+        }
+        where = "linux" if platform.startswith("linux") else "darwin"
+        mine = {
+            (pin.name, pin.version)
+            for pin in lock.requirements
+            if not pin.marker or Marker(pin.marker).evaluate({"sys_platform": where})
+        }
+        assert mine - able == set()
+    assert {hashes._pinned_by(file) for file in files} == set(lock.pins)
+    assert all(pin.hashes for pin in hashes.with_hashes(lock))
+
+
 @pytest.mark.parametrize("name", pins.builtin_names())
 def test_every_lock_that_ships_is_sound(name: str) -> None:
     lock = pins.builtin(name)
     assert lock.name == name
+    assert set(lock.platforms) <= set(PLATFORMS)
+    assert "linux-x86_64" in lock.platforms
+    assert lock.preload
+    text = (Path(pins.__file__).parent / "locks" / f"{name}.toml").read_text("utf-8")
+    told = tomllib.loads(text)
+    wanted = {pins.normalized(re.split(r"[<>=\s]", want)[0]) for want in told["wants"]}
+    assert wanted <= {pin.name for pin in lock.requirements}
+    assert told["wants"] == sorted(told["wants"])
+    assert [pins.parse_pin(line) for line in told["pins"]] == list(lock.requirements)
     assert re.fullmatch(r"3\.\d+", lock.python)
     assert len(lock.pins) == len(set(lock.pins)) > 0
     assert not any("+" in version for _, version in lock.pins)  # a local part is one machine's
@@ -110,3 +160,12 @@ def test_every_lock_that_ships_is_sound(name: str) -> None:
 def test_the_torch_lock_holds_what_was_measured() -> None:
     facts = {"torch": "2.13.0", "coremltools": "9.0", "scikit-learn": "1.5.1", "numpy": "2.3.5"}
     assert facts.items() <= dict(pins.builtin("torch").pins).items()
+
+
+def test_torch_is_the_same_in_every_toolchain() -> None:
+    versions = {dict(pins.builtin(name).pins).get("torch") for name in pins.builtin_names()}
+    assert versions == {None, "2.13.0"}  # another one pulls gigabytes of CUDA
+
+
+def test_keras_of_the_tensorflow_toolchain_is_the_one_that_coremltools_converts() -> None:
+    assert pins.builtin("tensorflow").environ == (("TF_USE_LEGACY_KERAS", "1"),)

@@ -34,6 +34,7 @@ def page(results: list[Result]) -> str:
         bad = [r for r in chosen if r.outcome in ("failed", "refused")]
         if bad:
             parts.append(f"## What fails in `{name}`\n\n{_failures(bad)}")
+        parts += _reckoned(name)
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -59,7 +60,7 @@ def _meanings() -> str:
 
 def _failures(bad: list[Result]) -> str:
     """Failures of one function for one reason are one line."""
-    known = tomllib.loads(_WHY.read_text())["known"] if _WHY.exists() else []
+    known = tomllib.loads(_WHY.read_text())["known"]
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in bad:
         why = next((k["why"] for k in known if re.search(k["test"], result.test)), result.reason)
@@ -70,3 +71,11 @@ def _failures(bad: list[Result]) -> str:
         text = _FOLDERS.sub("", why).replace("|", "\\|").replace("<", "&lt;")
         lines.append(f"| `{function}` | {len(group)} | {outcome} | {text} |")
     return "\n".join(lines) + "\n"
+
+
+def _reckoned(family: str) -> list[str]:
+    """What the cases of a family allow for in what they expect, if anything."""
+    told = tomllib.loads(_WHY.read_text())["reckoned"]
+    lines = [f"- {entry['text']}" for entry in told if entry["family"] == family]
+    text = "\n".join(lines)
+    return [f"## What the cases of `{family}` reckon with\n\n{text}\n"] if lines else []

@@ -260,6 +260,20 @@ def test_slices_are_pythons_whether_fixed_or_from_blobs(run_network, row):
         np.testing.assert_array_equal(y, oracle)
 
 
+def test_a_slice_of_single_numbers_has_no_dimension_until_one_is_added(run_network):
+    # coremltools 9.0, passes/tests/test_passes.py, TestRank0ExpandDimsSwap: [1], not [1, 1].
+    def build(b):
+        cut = [[0], [1], [1]]
+        masks = {"begin_masks": [False], "end_masks": [False], "squeeze_masks": [True]}
+        b.add_slice_static("s", "x", "number", *cut, **masks)
+        b.add_expand_dims("e", "number", "vector", axes=[0])
+
+    given = np.float32([7.0])
+    (vector,) = run_network(build, {"x": given}, ("vector",))
+    assert vector.shape == (1,)
+    np.testing.assert_array_equal(vector, given)
+
+
 def test_a_slice_by_size_begins_where_a_blob_says(run_network):
     x = counting(2, 5, 3)
     y = run_network(

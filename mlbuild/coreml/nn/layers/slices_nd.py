@@ -3,6 +3,7 @@
 Source: Core ML specification, NeuralNetwork.proto: SliceStaticLayerParams,
 SliceDynamicLayerParams, SliceBySizeLayerParams, SlidingWindowsLayerParams. Bounds are Python's:
 negative ones count from the end, those beyond it are brought back, a masked one is left out.
+A slice whose dimensions are all squeezed has none left: coremltools 9.0, TestRank0ExpandDimsSwap.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _cut(given: Given, x: torch.Tensor, bounds: _Bounds) -> torch.Tensor:
             x = x[(slice(None),) * axis + (slice(places.start, places.stop, stride),)]
         else:  # torch has no negative strides
             x = x.index_select(axis, torch.tensor(places, dtype=torch.long))
-    return x.reshape([x.shape[axis] for axis in kept] or [1])
+    return x.reshape([x.shape[axis] for axis in kept])
 
 
 def _inside(given: Given, index: int, size: int) -> int:

@@ -19,12 +19,16 @@ class LogMel(nn.Module):
 
     def __init__(self, rate: int, fft: int, hop: int, bands: int, low: float, high: float) -> None:
         super().__init__()
-        self.bands, self.hop = bands, hop
+        self.bands, self.fft, self.hop = bands, fft, hop
         kernels = torch.from_numpy(fourier(fft)).float().unsqueeze(1)
         weights = torch.from_numpy(filters(rate, fft, bands, low, high)).float()
         # They follow from the arguments: the file of weights need not hold them.
         self.register_buffer("kernels", kernels, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
+
+    def frames(self, samples: int) -> int:
+        """How many frames so many samples have."""
+        return (samples - self.fft) // self.hop + 1
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Shapes [N, samples] -> [N, bands, frames]."""

@@ -54,10 +54,16 @@ class SoundFront(nn.Module):
 
 
 class SoundNet(nn.Module):
-    """Log-mel energies, convolutions over frequency and time, their mean over both."""
+    """Log-mel energies, convolutions over frequency and time, a dense layer on what they found."""
 
     def __init__(
-        self, classes: int, samples: int, mel: LogMel, channels: Sequence[int], dropout: float
+        self,
+        classes: int,
+        samples: int,
+        mel: LogMel,
+        channels: Sequence[int],
+        dense: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.samples = samples
@@ -71,13 +77,17 @@ class SoundNet(nn.Module):
                 nn.MaxPool2d(kernel_size=2, stride=2),
             ]
         self.body = nn.Sequential(*layers)
+        halved = 2 ** len(channels)
+        found = channels[-1] * (mel.bands // halved) * (mel.frames(samples) // halved)
+        self.dense = nn.Sequential(nn.Linear(found, dense), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels[-1], classes)
+        self.head = nn.Linear(dense, classes)
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Logits, shapes [N, samples] -> [N, K]."""
         x = self.body(self.front(audio.reshape(-1, self.samples)))
-        return self.head(self.dropout(x.mean(dim=(2, 3))))
+        # When a sound begins is part of what it is: its place in the window is kept.
+        return self.head(self.dropout(self.dense(torch.flatten(x, 1))))
 
 
 class ActivityFront(nn.Module):
@@ -271,10 +281,11 @@ def _sound(
     low: float = 50.0,
     high: float = 4000.0,
     channels: Sequence[int] = (16, 32, 64),
+    dense: int = 64,
     dropout: float = 0.2,
 ) -> nn.Module:
     mel = LogMel(rate, fft, hop, bands, low, high)
-    return SoundNet(classes, samples, mel, list(channels), dropout)
+    return SoundNet(classes, samples, mel, list(channels), dense, dropout)
 
 
 def _activity(

@@ -164,7 +164,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Where data comes from. ``scheme`` is path, pypi, url or git; ``options`` are its keys."""
+    """Where data comes from. ``scheme`` is path, pypi, url, git or hf; ``options`` are its keys."""
 
     name: str
     scheme: str

@@ -1,4 +1,4 @@
-"""Datasets: a path, a distribution, an address or a git repository, as files on this machine.
+"""Datasets: a path, a distribution, an address, a repository, as files on this machine.
 
 Names are resolved on first use: a build that fetches nothing needs none of them.
 """

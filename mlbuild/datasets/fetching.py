@@ -53,6 +53,10 @@ def fetch(
         from mlbuild.datasets import git  # lazy, as below
 
         known["commit"] = git.commit(dataset, root, known, offline=offline)
+    if dataset.scheme == "hf":
+        from mlbuild.datasets import hub  # lazy, as below
+
+        known["commit"] = hub.commit(dataset, known, offline=offline)
     entry = _entry(dataset, cache, about, known)
     facts = cached.obtain(
         entry,
@@ -88,13 +92,9 @@ def _make(
     known: Facts,
 ) -> Facts:
     # Lazy: clients of HTTP, archives and indexes are wanted only when something is fetched.
-    from mlbuild.datasets import git, pypi, url
+    from mlbuild.datasets import git, hub, pypi, url
 
+    fetchers = {"pypi": pypi.make, "url": url.make, "git": git.make, "hf": hub.make}
     with cached.downloads(entry) as folder:
-        if dataset.scheme == "pypi":
-            fetcher = pypi.make
-        elif dataset.scheme == "url":
-            fetcher = url.make
-        else:
-            fetcher = git.make
+        fetcher = fetchers[dataset.scheme]
         return fetcher(Order(dataset, root, content, folder, known, offline, progress))

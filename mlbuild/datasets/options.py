@@ -19,8 +19,11 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "pypi": ("files",),
     "url": ("sha256", "md5", "extract", "files"),
     "git": ("rev", "path"),
+    "hf": ("rev", "type", "files"),
 }
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".zip", ".whl")
+HUB_TYPES = ("model", "dataset", "space")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _LENGTHS = {"sha256": 64, "md5": 32}
 _SHAPE = ("files", "extract", "path")  # these choose out of what was fetched
 
@@ -45,8 +48,10 @@ def origin(dataset: Dataset) -> dict[str, Json]:
     facts["location"] = redact_address(dataset.location)
     if dataset.scheme == "url":
         facts |= expected(dataset)
-    if dataset.scheme == "git":
+    if dataset.scheme in ("git", "hf"):
         facts["rev"] = dataset.options["rev"]
+    if dataset.scheme == "hf":
+        facts["type"] = dataset.options.get("type") or "model"
     return facts
 
 
@@ -68,6 +73,8 @@ def check(dataset: Dataset) -> None:
         _check_url(dataset)
     if dataset.scheme == "git":
         _check_git(dataset)
+    if dataset.scheme == "hf":
+        _check_hub(dataset)
 
 
 def requirement(dataset: Dataset) -> tuple[str, str]:
@@ -139,6 +146,20 @@ def _check_git(dataset: Dataset) -> None:
         _refuse(dataset, "no revision", rev)
     if not _plain(path) or path.startswith("/") or ".." in path.split("/"):
         _refuse(dataset, "no path inside the repository", path)
+
+
+def _check_hub(dataset: Dataset) -> None:
+    """Raises PipelineError where the repository's name, the revision or the type is unusable."""
+    if not _REPOSITORY.fullmatch(dataset.location) or ".." in dataset.location:
+        _refuse(dataset, "no name of a repository on the hub, as ORG/NAME", dataset.location)
+    rev, kind = dataset.options.get("rev"), dataset.options.get("type") or "model"
+    if not isinstance(rev, str) or not rev:
+        what = f"dataset '{dataset.name}': a repository on the hub needs the revision"
+        hint = "add rev: a tag, a branch or a commit (in quotes where it is all digits)"
+        raise PipelineError(Problem(what, dataset.place, hint=hint))
+    if kind not in HUB_TYPES:
+        what = f"dataset '{dataset.name}': 'type' says what is in the repository"
+        raise PipelineError(Problem(what, dataset.place, got=str(kind), allowed=HUB_TYPES))
 
 
 def _plain(text: object) -> TypeGuard[str]:

@@ -32,6 +32,7 @@ class Transport:
     trusted_hosts: tuple[str, ...] = ()
     timeout: float = _TIMEOUT_SECONDS
     credentials: tuple[tuple[str, str], ...] = ()  # ("host", "user:password")
+    tokens: tuple[tuple[str, str], ...] = ()  # ("host", "token"), for that host alone
 
     def open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         """A connection to ``url``; an error status raises urllib's HTTPError."""
@@ -40,11 +41,10 @@ class Transport:
             raise DataError(f"{redact_address(url)}: only http, https and file are fetched")
         request = urllib.request.Request(_bare(parts), headers=dict(headers))
         request.add_header("User-Agent", "mlbuild")
-        login = self._login(parts)
-        if login is not None:
-            token = base64.b64encode(login.encode()).decode("ascii")
+        permission = self._permission(parts)
+        if permission is not None:
             # Unredirected: it must not follow to the next host.
-            request.add_unredirected_header("Authorization", f"Basic {token}")
+            request.add_unredirected_header("Authorization", permission)
         proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler(proxies),
@@ -61,6 +61,15 @@ class Transport:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+    def _permission(self, parts: SplitResult) -> str | None:
+        for host, token in self.tokens:
+            if host == parts.hostname:
+                return f"Bearer {token}"
+        login = self._login(parts)
+        if login is None:
+            return None
+        return f"Basic {base64.b64encode(login.encode()).decode('ascii')}"
 
     def _login(self, parts: SplitResult) -> str | None:
         if parts.username is not None:

@@ -112,11 +112,27 @@ STAGE: Mapping[str, Row] = {
 USES_ONLY = ("with",)
 RUN_ONLY = ("metrics", "plots")
 
+HUB: Mapping[str, Row] = {
+    "repo": {"type": "string", "description": "ORG/NAME."},
+    "rev": {"type": "string", "description": "Branch, tag or commit; frozen in the lock file."},
+    "type": {
+        "enum": ["model", "dataset", "space"],
+        "description": "What it is; model if not said.",
+    },
+}
+
 DATASET: Mapping[str, Row] = {
     "path": {"type": "string", "description": "A file or folder; inside the project DVC keeps it."},
     "pypi": {"type": "string", "description": "A pinned distribution: NAME==VERSION."},
     "url": {"type": "string", "description": "A file to download; needs sha256 or md5."},
     "git": {"type": "string", "description": "A repository; needs rev."},
+    "hf": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["repo", "rev"],
+        "properties": dict(HUB),
+        "description": "A repository on the model hub: {repo: ORG/NAME, rev: v1}.",
+    },
     "files": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
         "description": "Glob of the files to take.",
@@ -132,6 +148,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
     "pypi": ("files",),
     "url": ("sha256", "md5", "extract", "files"),
     "git": ("rev", "path"),
+    "hf": ("files",),
 }
 
 TOOLCHAIN: Mapping[str, Row] = {

@@ -92,6 +92,7 @@ def _dataset() -> dict[str, Any]:
         {"required": ["pypi"]},
         {"required": ["url"], "anyOf": [{"required": ["sha256"]}, {"required": ["md5"]}]},
         {"required": ["git", "rev"]},
+        {"required": ["hf"]},
     ]
     return found
 

@@ -54,11 +54,37 @@ def _dataset(name: str, key: Scalar, node: Node, scope: Scope, root: Path) -> Da
                 return None
             values[option] = _checked(option, filled, value, scope)
     at = node.entries[scheme].value
+    if scheme == "hf":
+        values |= _of_hub(at, scope)
+        values["hf"] = values.pop("repo", None)
     location = values.pop(scheme)
     if not isinstance(location, str):
         return None
     location = _location(scheme, location, values, at, key, scope, root)
     return Dataset(name, scheme, location, values, key.place)
+
+
+def _of_hub(node: Node, scope: Scope) -> dict[str, Json]:
+    """What ``hf`` says: repo, rev and type."""
+    what = f"{scope.where}: 'hf'"
+    if not isinstance(node, Mapped):
+        hint = "hf: {repo: ORG/NAME, rev: REVISION}"
+        scope.problems.add(node, f"{what} is a map", got=node.what, hint=hint)
+        return {}
+    fields.check_keys(scope.problems, node, keys.HUB, what)
+    for name in ("repo", "rev"):
+        if name not in node.entries:
+            scope.problems.add(node, f"{what}: '{name}' is missing")
+    found: dict[str, Json] = {}
+    for name, _, value in node.pairs():
+        filled = fill(value, scope) if name in keys.HUB else UNKNOWN
+        if filled is not UNKNOWN:
+            found[name] = fields.text(scope.problems, filled, value, f"{what}: '{name}'")
+    allowed = keys.HUB["type"]["enum"]
+    if found.get("type") is not None and found["type"] not in allowed:
+        got = str(found["type"])
+        scope.problems.unknown(node.entries["type"].value, f"{what}: unknown type", got, allowed)
+    return found
 
 
 def _note_scheme(schemes: list[str], key: Scalar, node: Mapped, scope: Scope) -> None:
@@ -81,6 +107,8 @@ def _note_scheme(schemes: list[str], key: Scalar, node: Mapped, scope: Scope) ->
 
 def _checked(option: str, value: Json, node: Node, scope: Scope) -> Json:
     what = f"{scope.where}: '{option}'"
+    if option == "hf":
+        return value  # a map, which is looked at by itself
     if option == "extract":
         return fields.boolean(scope.problems, value, node, what)
     if option == "files":

@@ -685,7 +685,7 @@ datasets:
 p.yaml:4:7: dataset 'a': 's3' is not supported yet
    4 |   a: {s3: "s3://x"}
      |       ^
-  allowed: path, pypi, url, git
+  allowed: path, pypi, url, git, hf
 p.yaml:5:3: dataset 'b': a url needs the digest of what it gives
    5 |   b: {url: "https://x"}
      |   ^
@@ -722,7 +722,7 @@ p.yaml:11:6: dataset 'h' is a map
 p.yaml:12:3: dataset 'i' does not say where it comes from
   12 |   i: {files: x}
      |   ^
-  allowed: path, pypi, url, git
+  allowed: path, pypi, url, git, hf
 p.yaml:13:13: dataset 'j': 'path' is text
   13 |   j: {path: 3}
      |             ^
@@ -735,7 +735,7 @@ p.yaml:14:26: dataset 'k': 'files' is a glob or a list of globs
 p.yaml:15:7: dataset 'l': 'hf' is not supported yet
   15 |   l: {hf: x}
      |       ^
-  allowed: path, pypi, url, git
+  allowed: path, pypi, url, git, hf
 """,
     ),
     (

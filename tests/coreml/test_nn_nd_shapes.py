@@ -269,7 +269,7 @@ def test_a_slice_of_single_numbers_has_no_dimension_until_one_is_added(run_netwo
         b.add_expand_dims("e", "number", "vector", axes=[0])
 
     given = np.float32([7.0])
-    (vector,) = run_network(build, {"x": given}, ("vector",))
+    vector = run_network(build, {"x": given}, ("vector",))
     assert vector.shape == (1,)
     np.testing.assert_array_equal(vector, given)
 

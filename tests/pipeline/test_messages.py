@@ -732,10 +732,11 @@ p.yaml:14:26: dataset 'k': 'files' is a glob or a list of globs
   14 |   k: {pypi: a==1, files: 3}
      |                          ^
   got: 3
-p.yaml:15:7: dataset 'l': 'hf' is not supported yet
+p.yaml:15:11: dataset 'l': 'hf' is a map
   15 |   l: {hf: x}
-     |       ^
-  allowed: path, pypi, url, git, hf
+     |           ^
+  got: 'x'
+  hint: hf: {repo: ORG/NAME, rev: REVISION}
 """,
     ),
     (

@@ -19,6 +19,7 @@ from .stepping import Step
 from .walk import Walk
 
 _FITS = 2e-3  # constants may be float16
+_NEARLY = 0.02  # a step that changes no more than that may be wrong for just this
 _CLEARLY = 4.0  # so many times better than the others
 _AFFINE = ("mul", "add", "sub", "real_div")
 
@@ -54,7 +55,7 @@ def misfit(walk: Walk, parting: Parting) -> Step | None:
 
 
 def _neutral(walk: Walk, parting: Parting) -> list[Step]:
-    """Steps behind a parting that add nothing or multiply by one, perhaps for being wrong."""
+    """Steps behind a parting that hardly change anything, perhaps for being wrong."""
     found: list[Step] = []
     name = parting.value
     while True:
@@ -62,7 +63,7 @@ def _neutral(walk: Walk, parting: Parting) -> list[Step]:
         if len(users) != 1 or users[0].use.type not in _AFFINE or len(users[0].outputs) != 1:
             return found
         made = walk.made[users[0].outputs[0]]
-        if difference(made, parting.match.values) > _FITS:
+        if difference(made, parting.match.values) > _NEARLY:
             return found
         found += users
         name = users[0].outputs[0]

@@ -18,6 +18,15 @@ from ..tables.table import Table
 CLASSIFICATION, REGRESSION = "classification", "regression"
 CLUSTERING, ANOMALY, TRANSFORM = "clustering", "anomaly", "transform"
 
+# What a model of each task answers with: names of outputs, and what they hold.
+GIVES = {
+    CLASSIFICATION: [("label", "label"), ("probabilities", "probabilities")],
+    REGRESSION: [("value", "value")],
+    CLUSTERING: [("cluster", "cluster")],
+    ANOMALY: [("anomaly", "label"), ("score", "score")],
+    TRANSFORM: [("components", "vector")],
+}
+
 
 @dataclass(frozen=True)
 class Data:

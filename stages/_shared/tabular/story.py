@@ -8,16 +8,8 @@ from typing import Any
 
 from ..tables.description import FORMAT, inputs_of
 from . import figures
-from .data import CLASSIFICATION, REGRESSION, Given
+from .data import CLASSIFICATION, GIVES, Given
 from .judging import Learner, Verdict, judge
-
-_GIVES = {
-    CLASSIFICATION: [("label", "label"), ("probabilities", "probabilities")],
-    REGRESSION: [("value", "value")],
-    "clustering": [("cluster", "cluster")],
-    "anomaly": [("anomaly", "label"), ("score", "score")],
-    "transform": [("components", "vector")],
-}
 
 
 def supervised(
@@ -39,7 +31,7 @@ def describe(
     """The description that a model carries, see docs/tables.md."""
     outputs = [
         {"name": name, "gives": gives}
-        for name, gives in _GIVES[task]
+        for name, gives in GIVES[task]
         if probabilities or gives != "probabilities"
     ]
     labels = given.labels if task == CLASSIFICATION else None

@@ -76,7 +76,7 @@ class Learner:
         try:
             machine = svm_train(problem, settings)
         except ValueError as error:
-            text = str(error).strip().removeprefix("Error: ")
+            text = str(error).removeprefix("Error: ").removeprefix("b").strip("' ")
             raise Problem(f"LIBSVM cannot learn this: {text}", hint=self._advice(text)) from error
         return Learnt(machine, features, chosen)
 

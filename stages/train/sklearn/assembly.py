@@ -43,7 +43,7 @@ def _steps(given: Sequence[Any], where: str) -> list[tuple[str, Any]]:
     plain = [{"use": step, "params": {}} if isinstance(step, str) else step for step in given]
     names = unique([step.get("name") or step["use"].lower() for step in plain])
     return [
-        (name, build(step["use"], step["params"], f"{where}[{place}]"))
+        (name, build(step["use"], step.get("params") or {}, f"{where}[{place}]"))
         for place, (name, step) in enumerate(zip(names, plain, strict=True))
     ]
 

@@ -230,6 +230,9 @@ class Kind:
     # Limits of its metrics that hold where a pipeline's stage has no `gates`.
     gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     through: Mapping[str, Through] = field(default_factory=dict)  # by role
+    # Stages declare inputs and outputs of their own beside these, as commands do; whatever metrics
+    # they record can be gated.
+    open: bool = False
     plots: bool = False
     details: str = ""  # a paragraph or two for the docs
     example: Mapping[str, object] = field(default_factory=dict)  # `with:` of the pasted snippet

@@ -182,7 +182,8 @@ class _Reader:
                 )
             return
         kind = draft.loaded.kind
-        draft.outputs = {out: spec.type for out, spec in kind.outputs.items()}
+        draft.outputs = _declared(draft) if kind.open else {}
+        draft.outputs |= {out: spec.type for out, spec in kind.outputs.items()}
         draft.outputs["metrics"] = IMPLICIT["metrics"]
         if kind.plots:
             draft.outputs["plots"] = IMPLICIT["plots"]
@@ -194,12 +195,7 @@ class _Reader:
         elif not isinstance(node, Scalar):
             hint = "several lines go below 'run: |'" if isinstance(node, Sequence) else None
             self.problems.add(node, f"{what} is a command", got=node.what, hint=hint)
-        section = draft.node.get("outputs")
-        outputs = dict.fromkeys(section.entries, "Any") if isinstance(section, Mapped) else {}
-        for name in outputs:
-            inner = section.get(name) if isinstance(section, Mapped) else None
-            declared = plain(inner).get("type") if isinstance(inner, Mapped) else None
-            outputs[name] = declared if isinstance(declared, str) else "Any"
+        outputs = _declared(draft)
         for name, kind in IMPLICIT.items():
             if name in draft.node.entries:
                 outputs[name] = kind
@@ -261,6 +257,17 @@ class _Reader:
             if text is UNKNOWN:
                 return None
         return fields.text(self.problems, text, node, where)
+
+
+def _declared(draft: Draft) -> dict[str, str]:
+    """The outputs that the stage itself names, with their types."""
+    section = draft.node.get("outputs")
+    outputs = dict.fromkeys(section.entries, "Any") if isinstance(section, Mapped) else {}
+    for name in outputs:
+        inner = section.get(name) if isinstance(section, Mapped) else None
+        declared = plain(inner).get("type") if isinstance(inner, Mapped) else None
+        outputs[name] = declared if isinstance(declared, str) else "Any"
+    return outputs
 
 
 _MISPLACED = {

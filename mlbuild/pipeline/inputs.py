@@ -21,6 +21,8 @@ def check_inputs(draft: Draft, drafts: Mapping[str, Draft], problems: Problems) 
     given = {wire.role for wire in draft.wires}
     for wire in draft.wires:
         spec = wanted.get(wire.role)
+        if spec is None and draft.loaded.kind.open:
+            continue
         if spec is None:
             message = f"{draft.where}: kind '{name}' has no input '{wire.role}'"
             hint = None if wanted else "it takes no inputs"

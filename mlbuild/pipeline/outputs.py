@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 from mlbuild.pipeline import fields, keys
@@ -31,7 +32,7 @@ def check_outputs(draft: Draft, problems: Problems) -> None:
         if name in IMPLICIT:
             hint = f"a command names it beside 'outputs': {name}: PATH" if draft.command else None
             problems.add(key, f"{what}: '{name}' is a name of mlbuild's own", hint=hint)
-        elif draft.loaded is not None and name not in draft.loaded.kind.outputs:
+        elif draft.loaded is not None and not _knows(draft, name):
             message = f"{draft.where}: kind '{draft.loaded.name}' has no output '{name}'"
             problems.add(key, message, allowed=draft.loaded.kind.outputs, word=name)
         if isinstance(node, Mapped):
@@ -43,6 +44,11 @@ def check_outputs(draft: Draft, problems: Problems) -> None:
         at = draft.node.get(name)
         if draft.command is not None and expanded and at is not None and not draft.broken:
             _check_expanded(f"'{name}'", at, draft, problems)
+
+
+def _knows(draft: Draft, name: str) -> bool:
+    assert draft.loaded is not None
+    return draft.loaded.kind.open or name in draft.loaded.kind.outputs
 
 
 def _check_expanded(what: str, node: Node, draft: Draft, problems: Problems) -> None:
@@ -58,7 +64,8 @@ def _check_map(name: str, key: Scalar, node: Mapped, draft: Draft, problems: Pro
     if "persist" in node.entries:
         problems.add(node.entries["persist"].key, f"{where}: {_PERSIST}", hint=_PERSIST_HINT)
     fields.check_keys(problems, node, {**keys.OUTPUT, "persist": None}, where)
-    if "path" not in node.entries and draft.loaded is None:
+    own = draft.loaded is not None and name in draft.loaded.kind.outputs
+    if "path" not in node.entries and not own:
         problems.add(key, f"{where}: 'path' is missing")
     for flag in ("cache", "push"):
         value = node.get(flag)
@@ -69,7 +76,7 @@ def _check_map(name: str, key: Scalar, node: Mapped, draft: Draft, problems: Pro
         return
     from mlbuild.api import TYPES  # lazy: pydantic, which a pipeline of commands does not need
 
-    if draft.loaded is not None:
+    if draft.loaded is not None and name in draft.loaded.kind.outputs:
         problems.add(node.entries["type"].key, f"{where}: its type is the kind's own")
     elif not isinstance(kind, Scalar) or kind.value not in (*TYPES, "Any"):
         got = str(kind.value) if isinstance(kind, Scalar) else kind.what
@@ -88,20 +95,25 @@ class Outputs:
         """All outputs of one variant, the implicit ones last."""
         if draft.loaded is not None:
             return self._of_kind(draft, slug, params, scope)
-        found: list[Output] = []
-        section = draft.node.get("outputs")
-        for name, _, node in section.pairs() if isinstance(section, Mapped) else ():
-            at = node.get("path") if isinstance(node, Mapped) else node
-            path = self._path(at, f"output '{name}'", scope)
-            if path is not None:
-                kind = (draft.outputs or {}).get(name, "Any")
-                found.append(Output(name, path, kind, _on(node, "cache"), push=_on(node, "push")))
+        found = self._declared(draft, scope, ())
         for name, kind in IMPLICIT.items():
             at = draft.node.get(name)
             path = self._path(at, f"'{name}'", scope)
             if path is not None:
                 found.append(Output(name, path, kind, name != "metrics", name))
         return tuple(found)
+
+    def _declared(self, draft: Draft, scope: Scope, known: Container[str]) -> list[Output]:
+        """What the stage itself names, beside what is known."""
+        found: list[Output] = []
+        section = draft.node.get("outputs")
+        for name, _, node in section.pairs() if isinstance(section, Mapped) else ():
+            at = node.get("path") if isinstance(node, Mapped) else node
+            path = None if name in known else self._path(at, f"output '{name}'", scope)
+            if path is not None:
+                kind = (draft.outputs or {}).get(name, "Any")
+                found.append(Output(name, path, kind, _on(node, "cache"), push=_on(node, "push")))
+        return found
 
     def _of_kind(
         self, draft: Draft, slug: str, params: dict[str, Json], scope: Scope
@@ -123,6 +135,7 @@ class Outputs:
                 found.append(
                     Output(name, path, spec.type, _on(node, "cache"), push=_on(node, "push"))
                 )
+        found += self._declared(draft, scope, kind.outputs)
         found.append(Output("metrics", f"{folder}/metrics.json", "Report", False, "metrics"))
         if kind.plots:
             found.append(Output("plots", f"{folder}/plots", "Folder", role="plots"))

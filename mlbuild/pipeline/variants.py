@@ -57,7 +57,7 @@ class Builder:
         scope = Scope({"params": self.params, "matrix": combo}, draft.where, self.problems)
         params = self._settings(draft, scope, axes)
         metrics = None
-        if draft.loaded is not None:
+        if draft.loaded is not None and not draft.loaded.kind.open:
             metrics = draft.loaded.kind.metrics
         elif draft.command is not None and "metrics" not in draft.node.entries:
             metrics = {}

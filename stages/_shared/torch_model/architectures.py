@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..problem.problem import Problem
-from . import detector_net, nearest_net, sequence_nets
+from . import detector_net, nearest_net, picture_nets, sequence_nets
 
 LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 
@@ -152,6 +152,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **{name: _lite(name) for name in LITE_SIZES},
     "small-cnn": _small,
     **sequence_nets.BUILDERS,
+    **picture_nets.builder(),
     **detector_net.builder(_lite("efficientnet-lite0")),
 }
 

@@ -105,7 +105,7 @@ KIND = Kind(
     plots=True,
     details=(
         "Strokes are Turi Create's (`drawing`: a list of strokes, each a list of `{x, y}`) or "
-        "those of Quick, Draw! (`[[x...], [y...]]`, class under `word`), one drawing an entry or line. "
+        "those of Quick, Draw! (`[[x...], [y...]]`, class under `word`), an entry or line each. "
         "They are scaled into the square, proportions kept, and drawn bright on dark: an app that "
         "renders what its user draws must do the same. Pictures are taken as they are, `dark: "
         "true` turns dark drawings on bright paper. The model reads one grey square and gives "

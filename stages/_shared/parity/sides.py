@@ -19,7 +19,7 @@ from mlbuild.coreml import CoreMLError, load
 from mlbuild.coreml.images import scale
 
 from ..problem.problem import Problem
-from ..torch_model.model_file import is_torch_model
+from ..torch_model.model_file import Input, is_torch_model
 from ..torch_model.model_file import load as load_torch
 from ..torch_model.preprocessing import Preprocessing, from_json
 from .predicted import PredictedSide, is_predictions
@@ -84,9 +84,7 @@ class TorchSide:
                 f"the torch model takes {', '.join(wanted)}, the sample holds "
                 f"{', '.join(sorted(arrays)) or 'nothing'}"
             )
-        given = [
-            torch.from_numpy(np.asarray(arrays[i.name], dtype=i.dtype)) for i in description.inputs
-        ]
+        given = [torch.from_numpy(_given(arrays[i.name], i)) for i in description.inputs]
         for state in description.states:
             getattr(self.model.net, state.name).zero_()
         with torch.no_grad():
@@ -160,19 +158,20 @@ class CoreMLSide:
             return {"logits": self._scores(arrays)}
         try:
             state = self.model.make_state() if self.model.description.states else None
-            ran = self.model.run(dict(arrays), keep=list(self._inner.values()), state=state)
+            ran = self.model.run(_plain(arrays), keep=list(self._inner.values()), state=state)
         except CoreMLError as error:
             raise Problem(str(error)) from error
         inner = {name: np.asarray(ran.values[value]) for name, value in self._inner.items()}
         if any("/" in value for value in self._inner.values()):
             return inner
-        found = {k: np.asarray(v) for k, v in ran.outputs.items() if isinstance(v, np.ndarray)}
+        numbers = (np.ndarray, float)
+        found = {k: np.asarray(v) for k, v in ran.outputs.items() if isinstance(v, numbers)}
         return {**found, **inner}
 
     def _scores(self, inputs: Mapping[str, Any]) -> np.ndarray:
         names = [name for name in (self._logits, self.model.scores_value) if name]
         try:
-            ran = self.model.run(dict(inputs), keep=names[:1])
+            ran = self.model.run(_plain(inputs), keep=names[:1])
         except CoreMLError as error:
             raise Problem(str(error)) from error
         scores = np.asarray(ran.values[names[0]], dtype=np.float64).reshape(-1)
@@ -196,6 +195,23 @@ class CoreMLSide:
         mode = "L" if layout.channels == 1 else "RGB"
         size = (layout.width, layout.height)
         return {name: scale(picture.convert(mode), size, self.scaling)}
+
+
+def _plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Single numbers and texts out of their arrays, as Core ML's columns take them."""
+    return {
+        name: value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+        for name, value in arrays.items()
+    }
+
+
+def _given(value: Any, wanted: Input) -> np.ndarray:
+    """An array as a torch model takes it; a text is the place of its category, and 0 no known."""
+    array = np.asarray(value)
+    if wanted.categories and array.dtype.kind == "U":
+        places = {text: place + 1 for place, text in enumerate(wanted.categories)}
+        array = np.array([places.get(str(text), 0) for text in array.reshape(-1)])
+    return np.ascontiguousarray(array.astype(wanted.dtype).reshape(wanted.shape))
 
 
 def open_side(path: Path, precision: str = "declared", scaling: str = "centerCrop") -> Side:

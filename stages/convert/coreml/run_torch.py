@@ -8,6 +8,7 @@ from typing import Any
 from ..._shared.coreml_package.canonical import save, size_of
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
+from .columns import as_vector, with_columns
 from .conversion import convert
 from .describe import check, describe, report
 from .functions import check_target, convert_functions
@@ -21,6 +22,8 @@ def run(job: Any) -> None:
     configure(job)
     source = read(job)
     returns = _returns(source, job.params)
+    if source.columns:
+        source = as_vector(source, job.params)
     job.progress(0, 2, "converting")
     check_target(source, job.params)
     make = convert_functions if source.functions else convert
@@ -28,8 +31,9 @@ def run(job: Any) -> None:
     describe(mlmodel, source, job.params, returns)
     facts = report(mlmodel, source, job.params)
     check(facts, source, job.params)
-    if source.task == DETECTOR and job.params.suppression:
-        mlmodel = with_suppression(mlmodel, source, job.params)
+    whole = _whole(mlmodel, source, job.params)
+    if whole is not mlmodel:
+        mlmodel = whole
         described = report(mlmodel, source, job.params)
         facts = {**facts, "inputs": described["inputs"], "outputs": described["outputs"]}
     job.progress(1, 2, "saving")
@@ -39,6 +43,15 @@ def run(job: Any) -> None:
     job.metric("size_mb", size_of(package) / 1e6)
     job.metric("operators", sum(facts["operators"].values()))
     job.metric("specification_version", facts["specification_version"])
+
+
+def _whole(mlmodel: Any, source: Source, params: Any) -> Any:
+    """The network with what Core ML puts before or behind it."""
+    if source.task == DETECTOR and params.suppression:
+        return with_suppression(mlmodel, source, params)
+    if source.columns and params.features == "columns":
+        return with_columns(mlmodel, source, source.columns)
+    return mlmodel
 
 
 def _returns(source: Source, params: Any) -> str:

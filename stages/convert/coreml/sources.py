@@ -14,6 +14,7 @@ from torch import nn
 from ..._shared.problem.problem import Problem
 from ..._shared.torch_model.model_file import (
     Description,
+    Input,
     Output,
     State,
     TorchModel,
@@ -23,6 +24,7 @@ from ..._shared.torch_model.model_file import (
 from .pixels import Pixels, fold_pixels
 
 DETECTOR = "object-detector"
+TABULAR = "tabular"
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Source:
     facts: dict[str, Any] = field(default_factory=dict)
     states: tuple[State, ...] = ()  # buffers that are kept between calls
     functions: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    columns: tuple[Input, ...] = ()  # of a model of tables
 
     def helps(self) -> dict[str, str]:
         """A line for people on each input that has one."""
@@ -139,6 +142,7 @@ def _of_arrays(model: TorchModel) -> Source:
         facts=described.facts,
         states=described.states,
         functions=described.functions,
+        columns=described.inputs if described.task == TABULAR else (),
     )
 
 

@@ -43,7 +43,7 @@ def _torch_model(job: Any) -> None:
         "torch",
         labels=side.labels,
         gives={"logits": "logits"} if description.is_classifier else {},
-        preprocessing=description.preprocessing.to_json(),
+        preprocessing=description.preprocessing.to_json() if description.preprocessing else None,
         task=description.task,
     )
     _by_side(job, about, side)

@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
         step = 2 ** len(channels)
         self.small = (before, height // step, width // step)
         flat = before * self.small[1] * self.small[2]
-        self.code, self.back = nn.Linear(flat, code), nn.Linear(code, flat)
+        self.narrow, self.widen = nn.Linear(flat, code), nn.Linear(code, flat)
         self.decoder = nn.ModuleList()
         for wide in [*channels[-2::-1], channels[0]]:
             self.decoder.append(
@@ -101,11 +101,11 @@ class Autoencoder(nn.Module):
         """The code, [N, C, H, W] -> [N, D]."""
         for block in self.encoder:
             x = block(x)
-        return self.code(torch.flatten(x, 1))
+        return self.narrow(torch.flatten(x, 1))
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
         """A picture from 0 to 1, [N, D] -> [N, C, H, W]."""
-        x = torch.relu(self.back(code)).reshape(-1, *self.small)
+        x = torch.relu(self.widen(code)).reshape(-1, *self.small)
         for block in self.decoder:
             x = block(interpolate(x, scale_factor=2.0, mode="nearest"))
         return torch.sigmoid(self.last(x))

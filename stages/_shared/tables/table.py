@@ -134,8 +134,10 @@ def _numbers(texts: list[Any], decimal: str) -> np.ndarray | None:
     plain = ["nan" if text is None else text for text in texts]
     if decimal != ".":
         plain = [text.replace(decimal, ".") for text in plain]
+    if any("_" in text for text in plain):
+        return None  # Python reads 12_34 as a number; in a table it is a name
     try:
-        return np.array(plain).astype(np.float64)
+        return np.fromiter(map(float, plain), dtype=np.float64, count=len(plain))
     except ValueError:
         return None
 

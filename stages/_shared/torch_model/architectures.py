@@ -15,6 +15,7 @@ from torch import nn
 
 from ..problem.problem import Problem
 from . import detector_net, nearest_net, picture_nets, sequence_nets
+from .folding import fold
 
 LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 
@@ -132,9 +133,13 @@ def _stage(before: int, width: int) -> nn.Sequential:
 
 def _lite(name: str) -> Callable[..., nn.Module]:
     def build(
-        classes: int, image_size: int = LITE_SIZES[name], head: str = "linear", dropout: float = 0.2
+        classes: int,
+        image_size: int = LITE_SIZES[name],
+        head: str = "linear",
+        dropout: float = 0.2,
+        folded: bool = False,
     ) -> nn.Module:
-        return EfficientNetLite(name, classes, image_size, head, dropout)
+        return _folded(EfficientNetLite(name, classes, image_size, head, dropout), folded)
 
     return build
 
@@ -144,8 +149,15 @@ def _small(
     in_channels: int = 3,
     channels: tuple[int, ...] = (32, 64, 128),
     dropout: float = 0.1,
+    folded: bool = False,
 ) -> nn.Module:
-    return SmallCNN(classes, in_channels, list(channels), dropout)
+    return _folded(SmallCNN(classes, in_channels, list(channels), dropout), folded)
+
+
+def _folded(net: nn.Module, folded: bool) -> nn.Module:
+    if folded:
+        fold(net)
+    return net
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {

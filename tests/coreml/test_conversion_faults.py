@@ -19,7 +19,14 @@ from benchmarks.conversion import (  # noqa: E402, F401 - their finders register
 from benchmarks.conversion.faults import FINDERS, sites  # noqa: E402
 from benchmarks.conversion.judging import Truth, named, parity  # noqa: E402
 from benchmarks.conversion.program import Program  # noqa: E402
-from benchmarks.conversion_faults import Injected, Model, World, counted, reached  # noqa: E402
+from benchmarks.conversion_faults import (  # noqa: E402
+    Injected,
+    Model,
+    Record,
+    World,
+    counted,
+    reached,
+)
 
 pytestmark = [
     pytest.mark.toolchain,
@@ -136,3 +143,17 @@ def test_the_goals_are_shares_of_true_faults(hits, accused, goal):
 
     assert len(counted([*faults, *others])) == 100
     assert reached([*faults, *others], accused) is goal
+
+
+def test_a_campaign_that_was_cut_off_goes_on_from_its_file(tmp_path):
+    path = tmp_path / "faults.json"
+    record = Record(path, seed=0, per_class=3, resume=True)
+    record.models["net"] = [Injected("net", "bias", "w", "p", "", True, "m", False, "c", False)]
+    record.faultless["other"] = "parity: margin -1 dB"
+    record.save()
+    again = Record(path, seed=0, per_class=3, resume=True)
+
+    assert (again.models, again.faultless) == (record.models, record.faultless)
+    assert Record(path, seed=0, per_class=3, resume=False).models == {}
+    with pytest.raises(SystemExit, match="is of another --seed or --per-class"):
+        Record(path, seed=0, per_class=2, resume=True)

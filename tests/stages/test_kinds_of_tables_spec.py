@@ -72,6 +72,7 @@ def test_every_parameter_is_explained_and_the_example_holds(kinds, name):
             {**TREES, "booster": "gblinear", "early_stopping": 3},
             "a linear model has no trees to leave out",
         ),
+        ("train/xgboost", {**TREES, "booster": "dart", "early_stopping": 3}, "dart changes"),
         ("train/xgboost", {**TREES, "booster": "gblinear", "monotone": {"x": 1}}, "is for trees"),
         (
             "train/xgboost",

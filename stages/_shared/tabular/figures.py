@@ -12,6 +12,7 @@ from ..metrics_classification.scores import plot_confusion, record, score
 from .judging import Answers, Verdict
 
 _SILHOUETTE_ROWS = 2000  # it compares all pairs
+_POINTS = 20_000  # rows of the plot of the confusion matrix
 _RESIDUALS = 1000  # points in a plot
 _MISTAKES = 100  # listed in a report
 
@@ -46,10 +47,11 @@ def classification(job: Any, verdict: Verdict, labels: list[Any]) -> dict[str, A
     by_fold = [float(right[rows].mean()) for rows in verdict.folds]
     if by_fold:
         job.metric("accuracy_spread", float(np.std(by_fold)))
+    some = _evenly(len(truth), _POINTS)
     if answers.scores is not None:
-        plot_confusion(job, truth, said, scores)
+        plot_confusion(job, truth[some], said[some], scores)
     else:
-        pairs = zip(truth, said, strict=True)
+        pairs = zip(truth[some], said[some], strict=True)
         rows = [{"actual": names[t], "predicted": names[s]} for t, s in pairs]
         told = {"x": "actual", "y": "predicted", "template": "confusion"}
         job.plot("confusion", rows, **told, title="Confusion")
@@ -83,9 +85,7 @@ def regression(job: Any, verdict: Verdict) -> dict[str, Any]:
     known = [value for value in by_fold if value is not None]
     if known:
         job.metric("r2_spread", float(np.std(known)))
-    some = np.unique(
-        np.linspace(0, len(truth) - 1, min(len(truth), _RESIDUALS)).round().astype(int)
-    )
+    some = _evenly(len(truth), _RESIDUALS)
     rows = [
         {"predicted": float(said[i]), "actual": float(truth[i]), "residual": float(-error[i])}
         for i in some
@@ -144,6 +144,11 @@ def importance(job: Any, rows: list[tuple[str, float]]) -> None:
         template="bar_horizontal",
         title="Importance",
     )
+
+
+def _evenly(count: int, most: int) -> np.ndarray:
+    """At most so many indices, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:

@@ -55,7 +55,6 @@ class Verdict:
     answers: Answers
     folds: list[np.ndarray]  # which rows of ``asked`` each fold had, empty unless there are folds
     model: Any
-    rounds: int | None
 
 
 def way(params: Any, given: Given, task: str) -> str:
@@ -95,10 +94,13 @@ def judge(
     if how in ("test", "training"):
         progress(0, 1, "learning")
         model = learner.learn(train, watch)
+        long = learner.rounds(model) if watch is None else None
+        if long is not None:  # rows were kept aside to find that out: now all are learnt
+            model = learner.learn(train, None, long)
         asked = given.test if given.test is not None else train
         told = "the test table" if how == "test" else "the training rows"
         progress(1, 1, "learnt")
-        return Verdict(told, asked, learner.ask(model, asked), [], model, learner.rounds(model))
+        return Verdict(told, asked, learner.ask(model, asked), [], model)
     splits = list(_splits(train, params, task, how, given.labels))
     answers, rounds = [], []
     for done, (learn, ask) in enumerate(splits):
@@ -116,14 +118,8 @@ def judge(
     told = f"{len(splits)} folds" if how == "kfold" else f"{len(rows)} rows held out"
     ends = np.cumsum([0, *(len(ask) for _, ask in splits)])
     places = [np.arange(a, b) for a, b in pairwise(ends)]
-    return Verdict(
-        told,
-        train.take(rows),
-        _joined(answers),
-        places if how == "kfold" else [],
-        model,
-        long if long is not None else learner.rounds(model),
-    )
+    folds = places if how == "kfold" else []
+    return Verdict(told, train.take(rows), _joined(answers), folds, model)
 
 
 def split_off(data: Data, share: float, seed: int, task: str) -> Parts:

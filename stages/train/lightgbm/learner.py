@@ -40,6 +40,7 @@ class Learner:
     labels: list[Any] | None
     threads: int
     objective: str = field(init=False)
+    watched: list[dict[str, Any]] = field(default_factory=list)  # the last curve that stopped early
 
     def __post_init__(self) -> None:
         self.objective = objective_of(self.params, self.labels)
@@ -74,7 +75,9 @@ class Learner:
             raise Problem(f"LightGBM cannot learn this: {error}") from error
         stopped = int(booster.best_iteration) if stopping else None
         used = stopped or booster.current_iteration()
-        return Learnt(booster, features, used, _curve(watched), stopped)
+        curve = _curve(watched)
+        self.watched = curve if stopped else self.watched
+        return Learnt(booster, features, used, curve, stopped)
 
     def ask(self, model: Learnt, data: Data) -> Answers:
         """What it says of rows."""

@@ -33,5 +33,6 @@ def run(job: Any) -> None:
     rows = [(f["name"], float(g)) for f, g in zip(model.features, gains, strict=True)]
     figures.importance(job, rows)
     found["importance"] = [{"feature": name, "value": value} for name, value in rows]
-    job.plot("training", model.curve, x="round", y="loss", title="Training by round")
+    curve = learner.watched or model.curve
+    job.plot("training", curve, x="round", y="loss", title="Training by round")
     finish(job, given, verdict.how, {**facts, "task": params.task, "seed": params.seed}, found)

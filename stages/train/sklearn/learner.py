@@ -15,7 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ..._shared.problem.problem import Problem
 from ..._shared.tables.frame import to_frame
-from ..._shared.tabular.data import ANOMALY, CLASSIFICATION, TRANSFORM, Data
+from ..._shared.tabular.data import ANOMALY, CLASSIFICATION, REGRESSION, TRANSFORM, Data
 from ..._shared.tabular.judging import Answers
 from .searching import Search
 
@@ -75,15 +75,17 @@ class Learner:
         """What it says of rows."""
         rows = to_frame(data.table)
         if self.task == TRANSFORM:
-            found = model.transform(rows)
+            found = self._asked(model.transform, rows)
             dense = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
             return Answers(dense.astype(np.float64))
-        said = model.predict(rows)
+        said = self._asked(model.predict, rows)
         if self.task == CLASSIFICATION:
             return self._classes(model, rows, said)
         if self.task == ANOMALY:
             return Answers((said == -1).astype(int), decision=_decision(model, rows))
-        return Answers(np.asarray(said, dtype=np.float64 if self.task == "regression" else None))
+        if self.task == REGRESSION:
+            return Answers(np.asarray(said, dtype=np.float64).reshape(len(rows)))
+        return Answers(np.asarray(said))
 
     def rounds(self, model: Any) -> int | None:
         """No estimator is told how long to learn."""
@@ -97,7 +99,7 @@ class Learner:
         if hasattr(model, "predict_proba"):
             scores = np.zeros((len(rows), len(self.labels)))
             # Nearly all sum to 1; those that vote or normalise may leave a row of zeros.
-            scores[:, mine] = model.predict_proba(rows)
+            scores[:, mine] = self._asked(model.predict_proba, rows)
             return Answers(indices, scores)
         decision = _decision(model, rows)
         if decision is not None and decision.ndim == 2 and decision.shape[1] == len(mine):
@@ -105,6 +107,12 @@ class Learner:
             wide[:, mine] = decision
             decision = wide
         return Answers(indices, decision=decision)
+
+    def _asked(self, method: Callable[[Any], Any], rows: Any) -> Any:
+        try:
+            return method(rows)
+        except _FAILURES as error:
+            raise Problem(f"{self.name} cannot answer: {first_line(error)}") from error
 
     def _weights(self, made: Any, data: Data) -> dict[str, Any]:
         if data.weight is None:

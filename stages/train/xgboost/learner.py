@@ -41,6 +41,7 @@ class Learner:
     labels: list[Any] | None
     threads: int
     objective: str = field(init=False)
+    watched: list[dict[str, Any]] = field(default_factory=list)  # the last curve that stopped early
 
     def __post_init__(self) -> None:
         self.objective = objective_of(self.params, self.labels)
@@ -74,7 +75,9 @@ class Learner:
         booster = booster[:stopped] if stopped else booster
         for name in ("best_iteration", "best_score"):  # all that is left is the best
             booster.set_attr(**{name: None})
-        return Learnt(booster, features, base, _curve(watched), stopped)
+        curve = _curve(watched)
+        self.watched = curve if stopped else self.watched
+        return Learnt(booster, features, base, curve, stopped)
 
     def ask(self, model: Learnt, data: Data) -> Answers:
         """What it says of rows."""
@@ -198,8 +201,9 @@ def check_target(objective: str, data: Data, name: str) -> None:
 
 
 def safe_names(features: list[dict[str, Any]]) -> list[str]:
-    """Names that XGBoost takes: it refuses brackets and less-than signs."""
-    return [f["name"].translate(str.maketrans("[]<", "()(")) for f in features]
+    """Names that XGBoost takes: no brackets, no less-than signs; all different."""
+    names = [feature["name"].translate(str.maketrans("[]<", "()(")) for feature in features]
+    return [n if names.count(n) == 1 else f"{n} {place}" for place, n in enumerate(names)]
 
 
 def told_by(error: Exception) -> str:

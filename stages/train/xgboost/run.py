@@ -10,7 +10,7 @@ from ..._shared.tabular.data import REGRESSION, read
 from ..._shared.tabular.formats import save_xgboost
 from ..._shared.tabular.judging import check_watched
 from ..._shared.tabular.story import describe, finish, supervised
-from .learner import Learner, check_target
+from .learner import Learner, check_target, safe_names
 
 
 @told
@@ -36,7 +36,10 @@ def run(job: Any) -> None:
         trees = model.booster.num_boosted_rounds()
         job.metric("trees", trees)
         gains = model.booster.get_score(importance_type="total_gain")
-        figures.importance(job, sorted(gains.items()))
-        found["importance"] = [{"feature": k, "value": v} for k, v in sorted(gains.items())]
-    job.plot("training", model.curve, x="round", y="loss", title="Training by round")
+        names = zip(model.features, safe_names(model.features), strict=True)
+        rows = [(feature["name"], float(gains.get(name, 0.0))) for feature, name in names]
+        figures.importance(job, rows)
+        found["importance"] = [{"feature": name, "value": value} for name, value in rows]
+    curve = learner.watched or model.curve
+    job.plot("training", curve, x="round", y="loss", title="Training by round")
     finish(job, given, verdict.how, {**facts, "task": params.task, "seed": params.seed}, found)

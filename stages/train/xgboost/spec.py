@@ -98,6 +98,8 @@ class XGBoostParams(JudgingParams):
             raise ValueError("class_weight: numbers have no classes")
         if self.booster == "gblinear" and self.early_stopping:
             raise ValueError("early_stopping: a linear model has no trees to leave out")
+        if self.booster == "dart" and self.early_stopping:
+            raise ValueError("early_stopping: dart changes earlier trees, none is best before")
         if self.booster == "gblinear" and self.monotone:
             raise ValueError("monotone: is for trees")
         if self.booster == "gblinear" and self.categories == "native":

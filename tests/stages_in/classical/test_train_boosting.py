@@ -127,14 +127,18 @@ def test_early_stopping_keeps_the_best_rounds_alone(run_kind, tmp_path, table, k
         assert lightgbm.Booster(model_file=str(model)).current_iteration() == best
 
 
-def test_judged_rounds_are_those_of_the_last_training(run_kind, tmp_path, table):
-    """All rows are learnt for as long as was found out while some were watched."""
-    ran = learn(
-        run_kind, XGBOOST, tmp_path, table("wine"), rounds=300, early_stopping=5, folds=3,
-        learning_rate=0.5,
-    )  # fmt: skip
+@pytest.mark.parametrize("kind", [XGBOOST, LIGHTGBM])
+@pytest.mark.parametrize("evaluate", ["kfold", "training"])
+def test_rows_that_were_watched_are_learnt_in_the_end(run_kind, tmp_path, table, kind, evaluate):
+    path, how = table("wine"), {"learning_rate": 0.5, "folds": 3, "evaluate": evaluate}
 
-    assert 1 <= ran.metrics["trees"] < 100
+    stopped = learn(run_kind, kind, tmp_path, path, rounds=300, early_stopping=5, **how)
+    rounds = stopped.metrics["trees"]
+    plain = learn(run_kind, kind, tmp_path, path, rounds=rounds, **how)
+
+    assert 1 < rounds < 100
+    assert stopped.outputs["model"].read_bytes() == plain.outputs["model"].read_bytes()
+    assert {row["rows"] for row in stopped.plots["training"]} >= {"watched"}
 
 
 @pytest.mark.parametrize("kind", [XGBOOST, LIGHTGBM])

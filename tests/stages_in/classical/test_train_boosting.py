@@ -1,6 +1,7 @@
 """train/xgboost and train/lightgbm against the libraries and against sums by hand."""
 
 import json
+import re
 
 import lightgbm
 import numpy as np
@@ -137,7 +138,9 @@ def test_rows_that_were_watched_are_learnt_in_the_end(run_kind, tmp_path, table,
     plain = learn(run_kind, kind, tmp_path, path, rounds=rounds, **how)
 
     assert 1 < rounds < 100
-    assert stopped.outputs["model"].read_bytes() == plain.outputs["model"].read_bytes()
+    # LightGBM keeps how many rounds it was asked for; it ends by itself where nothing is left.
+    texts = [re.sub(r"num_iterations: \d+", "", ran.text("model")) for ran in (stopped, plain)]
+    assert texts[0] == texts[1]
     assert {row["rows"] for row in stopped.plots["training"]} >= {"watched"}
 
 

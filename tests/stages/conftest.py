@@ -10,6 +10,7 @@ import json
 import sys
 import types
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,8 @@ def _run_file(toolchain: str) -> str:
 
 
 def folder_of(kind: str) -> str:
-    return kind.replace("-", "_")
+    verb, name = kind.replace("-", "_").split("/")
+    return f"{verb}_/{name}" if iskeyword(verb) else f"{verb}/{name}"
 
 
 @pytest.fixture

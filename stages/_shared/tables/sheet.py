@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,19 +125,22 @@ def _is_table(path: Path) -> bool:
 
 def _lines(file: Path) -> list[str]:
     try:
-        data = file.read_bytes()
-        return (
-            (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-            .decode("utf-8-sig")
-            .splitlines(keepends=True)
-        )
+        data = _unpacked(file.read_bytes())
+        # Not splitlines: to it, a form feed or a line separator inside of a text ends a row.
+        return list(io.StringIO(data.decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
         raise Problem(
             f"{file.name} is not UTF-8 text: {error.reason} at byte {error.start}",
             hint="save it as UTF-8, or as Parquet",
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise Problem(f"{file.name} cannot be read: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    return bz2.decompress(data) if data[:3] == b"BZh" else data
 
 
 def _rows(file: Path, lines: list[str], layout: Layout) -> Iterator[tuple[int, list[str]]]:

@@ -7,6 +7,7 @@ what was reached is a check.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ _DATA = ("quantized_data", "data", "indices", "indices_nonzero_data", "nonzero_d
 
 class ModelError(ValueError):
     """The model cannot be compressed at all."""
+
+
+# coremltools narrows the indices of a gather each time that its passes run, and renames it then.
+_NARROWED = re.compile(r"(_cast_u?int16)+$")
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def _weight(program: Program, op: Any, operand: str, source: Any) -> Weight | No
     data = max(parts, key=lambda part: part.rank)
     return Weight(
         name=_name(source),
-        use=f"{op.outputs[0].name}/{operand}",
+        use=f"{_NARROWED.sub('', op.outputs[0].name)}/{operand}",
         op=op.type,
         op_name=_name(op),
         operand=operand,

@@ -14,9 +14,9 @@ from torch import nn
 
 from ..problem.problem import Problem
 from ..torch_setup.configure import seed_everything
-from ..vision_training import parts
 from .loop import Aim, Change, Tell, ask, train
 from .rows import Rows, check_classes
+from .splits import Parts, folds, holdout
 
 
 @dataclass
@@ -91,14 +91,13 @@ class Learner:
         out = ask(learnt.net, rows)
         return softmax(out, axis=1) if self.labels else out
 
-    def split(self, rows: Rows, share: float, seed: int) -> parts.Parts:
+    def split(self, rows: Rows, share: float, seed: int) -> Parts:
         """One split, stratified where there are labels; groups stay together."""
-        return parts.holdout(self._strata(rows), rows.groups, share, seed)
+        return holdout(self._strata(rows), rows.groups, share, seed)
 
-    def folds(self, rows: Rows) -> list[parts.Parts]:
+    def folds(self, rows: Rows) -> list[Parts]:
         """Stratified folds; groups stay together."""
-        found = parts.folds(self._strata(rows), rows.groups, self.params.folds, self.params.seed)
-        return list(found)
+        return folds(self._strata(rows), rows.groups, self.params.folds, self.params.seed)
 
     def _strata(self, rows: Rows) -> np.ndarray:
         return rows.truth if self.labels else np.zeros(len(rows), dtype=np.int64)
@@ -177,14 +176,14 @@ def _check(rows: Rows, labels: tuple[str, ...], least: int, what: str) -> None:
 
 def _folded(learner: Learner, rows: Rows, watch: Rows | None) -> Verdict:
     answers = np.zeros((len(rows), max(1, len(learner.labels))))
-    epochs, folds = [], []
+    epochs, places = [], []
     for stay, out in learner.folds(rows):
         learnt = learner.learn(rows.take(stay), watch)
         answers[out] = learner.answers(learnt, rows.take(out))
         epochs.append(learnt.epochs)
-        folds.append(out)
+        places.append(out)
     middle = round(float(np.median(epochs)))
-    return Verdict(f"{learner.params.folds} folds", rows, answers, learnt, middle, folds)
+    return Verdict(f"{learner.params.folds} folds", rows, answers, learnt, middle, places)
 
 
 def _cool(net: nn.Module, logits: np.ndarray, truth: np.ndarray) -> float:

@@ -47,10 +47,11 @@ def assemble(graph: Graph, result: Result, target: str, folder: Path) -> Any:
             model = convert(group, *_borders(group, steps, result.outputs), target)
             specs.append(_with_weights(model, folder, len(specs)))
     spec = specs[0] if len(specs) == 1 else _pipeline(graph, specs, result)
-    if len(specs) > 1 and any(m.WhichOneof("Type") == "mlProgram" for m in specs):
+    programs = any(m.WhichOneof("Type") == "mlProgram" for m in specs)
+    if programs:
         spec.specificationVersion = max(m.specificationVersion for m in specs)
     return ct.models.MLModel(
-        spec, weights_dir=str(folder) if any(folder.iterdir()) else None, skip_model_load=True
+        spec, weights_dir=str(folder) if programs else None, skip_model_load=True
     )
 
 
@@ -119,14 +120,11 @@ def _groups(steps: Sequence[Any], outputs: Sequence[Value]) -> list[list[Any]]:
         for value in step.inputs:
             below, by_program = level.get(value, (0, False))
             at = max(at, below + 1 if by_program and not is_program else below)
-        if (
-            is_program
-            and step.labels is not None
-            and _shared(levels.get(at, ()), steps, outputs, step)
-        ):
-            at += 1
+        if is_program and step.labels is not None:
+            while _shared(levels.get(at, ()), steps, outputs, step):
+                at += 1
         (levels if is_program else models).setdefault(at, []).append(step)
-        level.update({v: (at, is_program) for v in step.outputs})
+        level.update(dict.fromkeys(step.outputs, (at, is_program)))
     groups: list[Any] = []
     for at in sorted({*levels, *models}):
         groups += [[model] for model in models.get(at, ())]

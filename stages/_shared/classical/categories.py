@@ -13,7 +13,6 @@ import numpy as np
 from .frame import Frame
 from .lookup import Table, look_up
 
-
 # Column, categories to the left and to the right, whether unknown and missing ones go left.
 Split = tuple[int, tuple[int, ...], tuple[int, ...], bool, bool]
 

@@ -31,8 +31,10 @@ def points_of(estimator: Any, width: int) -> Any:
 def _stored(estimator: Any) -> Any:
     for name in _POINTS:
         found = getattr(estimator, name, None)
-        if found is not None and np.ndim(found) == 2 or hasattr(found, "toarray"):
+        if (found is not None and np.ndim(found) == 2) or hasattr(found, "toarray"):
             return dense(found)
+    if hasattr(estimator, "component_indices_"):
+        return dense(estimator.components_)
     if hasattr(estimator, "theta_"):
         spread = np.sqrt(estimator.var_)
         return np.concatenate([estimator.theta_ + k * spread for k in (-1, 0, 1)])

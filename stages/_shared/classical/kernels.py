@@ -53,6 +53,12 @@ def is_local(kernel: Any) -> bool:
     return kernel in ("rbf", "laplacian")
 
 
+def has_machine(kernel: Any, degree: float) -> bool:
+    """Whether Core ML's support vectors know the kernel."""
+    whole = float(degree).is_integer()
+    return kernel in ("linear", "rbf", "sigmoid") or (kernel in ("poly", "polynomial") and whole)
+
+
 def write_kernel(message: Any, kernel: Any, gamma: float, coef0: float, degree: int) -> None:
     """Put a kernel into a support vector model's parameters."""
     if kernel == "linear":

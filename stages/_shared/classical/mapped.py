@@ -14,7 +14,8 @@ from .every import MODULES
 from .features import planned
 from .frame import Column, Frame
 from .graph import ARRAY, DOUBLE, INT64, TEXT, Graph
-from .outputs import End, Names, classified, detected, finish, predicted, role_of, tail
+from .outputs import End, Names, classified, detected, finish, predicted, role_of
+from .results import tail
 from .sk_compose import in_training_order
 
 _CLASSIFYING = (boosters.SOFT, boosters.SIGMOID, boosters.EACH_SIGMOID)

@@ -77,7 +77,7 @@ def one_minus(x: Any) -> Any:
 
 
 def select(condition: Any, a: Any, b: Any) -> Any:
-    """a where the condition holds, else b; numbers are broadcast to the condition's shape."""
+    """A where the condition holds, else b; numbers are broadcast to the condition's shape."""
     return mb.select(cond=condition, a=_like(a, condition), b=_like(b, condition))
 
 

@@ -11,12 +11,11 @@ import numpy as np
 from ..problem.problem import Problem
 from .assemble import Result
 from .blocks import element
-from .ensemble import labelled
 from .frame import Frame
-from .graph import ARRAY, DOUBLE, INT64, ProgramStep, Value
+from .graph import ARRAY, DOUBLE, INT64, Value
 from .ops import mb
 from .registry import find_whole, has
-from .results import Clusters, Scores, ask, classes_of, regress, remember, score, transform
+from .results import Clusters, Scores, ask, classes_of, regress, remember, score, tail, transform
 from .sk_compose import last, unwrap
 
 
@@ -53,7 +52,7 @@ def role_of(estimator: Any, task: str | None) -> str:
     kind = getattr(inner, "_estimator_type", None)
     named = {"classifier": "classifier", "regressor": "regressor", "clusterer": "clusterer",
              "outlier_detector": "detector", "DensityEstimator": "clusterer"}.get(kind or "")  # fmt: skip
-    if named:
+    if named and (has(inner, named) or not has(inner, "transformer")):
         return named
     for role in ("classifier", "regressor", "detector", "clusterer", "transformer"):
         if has(inner, role):
@@ -107,21 +106,6 @@ def _classifier(estimator: Any, frame: Frame, names: Names, given: Any) -> End:
         return classified(label, scores, labels, names, True)
     found = score(inner, frame)
     return classified(*tail(frame, found, labels), labels, names, found.probable)
-
-
-def tail(frame: Frame, found: Scores, labels: Sequence[Any]) -> tuple[Value, Value]:
-    """Label and dictionary of a vector of scores, by Core ML's own operator."""
-    label, scores = _classify(frame, found.value, labels)
-    if found.decide is not None:
-        label, _ = _classify(frame, found.decide, labels)
-    return label, scores
-
-
-def _classify(frame: Frame, value: Value, labels: Sequence[Any]) -> tuple[Value, Value]:
-    label, scores = labelled(frame.graph, labels)
-    step = ProgramStep("classify", [value], [label, scores], lambda x: x, tuple(labels))
-    frame.graph.steps.append(step)
-    return label, scores
 
 
 def classified(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from ..problem.problem import Problem
 from .frame import Frame
-from .graph import ARRAY, Value
-from .ops import mb
+from .ensemble import labelled
+from .graph import ARRAY, ProgramStep, Value
 from .hints import points_of
+from .ops import mb
 from .registry import find
 
 
@@ -127,3 +129,18 @@ def softmax(frame: Frame, logits: Value) -> Value:
     return frame.graph.compute(
         "probabilities", logits, logits.width, lambda x: mb.softmax(x=x, axis=0)
     )
+
+
+def tail(frame: Frame, found: Scores, labels: Sequence[Any]) -> tuple[Value, Value]:
+    """Label and dictionary of a vector of scores, by Core ML's own operator."""
+    label, scores = _classify(frame, found.value, labels)
+    if found.decide is not None:
+        label, _ = _classify(frame, found.decide, labels)
+    return label, scores
+
+
+def _classify(frame: Frame, value: Value, labels: Sequence[Any]) -> tuple[Value, Value]:
+    label, scores = labelled(frame.graph, labels)
+    step = ProgramStep("classify", [value], [label, scores], lambda x: x, tuple(labels))
+    frame.graph.steps.append(step)
+    return label, scores

@@ -9,10 +9,11 @@ import numpy as np
 from ..problem.problem import Problem
 from .blocks import center
 from .frame import Frame
-from .kernels import dense, is_local, pairwise
-from .ops import affine, const, mb
+from .kernels import dense, has_machine, is_local, pairwise
+from .ops import affine, mb
 from .registry import maps, refuse
 from .sk_bayes import projected
+from .support_vectors import kernel_sums
 
 _CENTRED = "ML Program; the mean is taken away in doubles before it"
 
@@ -113,24 +114,32 @@ def nystroem(estimator: Any, frame: Frame) -> Frame:
     return Frame.of(frame.graph, frame.graph.compute("features", x, len(turn), build))
 
 
-@maps("transformer", "KernelPCA", how="ML Program: kernels with all samples, centred, a product")
+@maps(
+    "transformer",
+    "KernelPCA",
+    how="support vector regressors, in doubles; rbf and laplacian in an ML Program",
+)
 def kernel_pca(estimator: Any, frame: Frame) -> Frame:
     """Kernels with all training samples, centred and projected."""
     points = dense(estimator.X_fit_)
-    shift = points.mean(axis=0) if is_local(estimator.kernel) else np.zeros(points.shape[1])
-    x = center(frame.graph, frame.vector(), shift)
     values, vectors = estimator.eigenvalues_, estimator.eigenvectors_
     positive = values > 0
     axes = np.zeros((len(values), len(points)))
     axes[positive] = (vectors[:, positive] / np.sqrt(values[positive])).T
     rows, whole = estimator._centerer.K_fit_rows_, estimator._centerer.K_fit_all_
-    gamma = getattr(estimator, "gamma_", estimator.gamma)
+    # Centring is linear in the kernels: it goes into the weights.
+    offsets = axes.sum(axis=1) * whole - axes @ rows
+    axes = axes - axes.mean(axis=1, keepdims=True)
+    gamma = float(estimator.gamma_ if hasattr(estimator, "gamma_") else estimator.gamma or 1.0)
+    kernel, coef0, degree = estimator.kernel, float(estimator.coef0), estimator.degree
+    if has_machine(kernel, degree) and not is_local(kernel):
+        value = kernel_sums(frame, kernel, gamma, coef0, int(degree), points, axes, offsets)
+        return Frame.of(frame.graph, value)
+    shift = points.mean(axis=0)
+    x = center(frame.graph, frame.vector(), shift)
 
     def build(x: Any) -> Any:
-        k = pairwise(x, points, estimator.kernel, gamma, estimator.coef0, estimator.degree, shift)
-        centred = mb.sub(x=k, y=const(rows))
-        centred = mb.sub(x=centred, y=mb.reduce_mean(x=k, axes=[0], keep_dims=True))
-        return affine(mb.add(x=centred, y=np.float32(whole)), axes)
+        return affine(pairwise(x, points, kernel, gamma, coef0, degree, shift), axes, offsets)
 
     return Frame.of(frame.graph, frame.graph.compute("components", x, len(axes), build))
 

@@ -10,25 +10,33 @@ from ..problem.problem import Problem
 from .blocks import center
 from .frame import Frame
 from .graph import Value
-from .kernels import dense, is_local, pairwise
+from .kernels import dense, has_machine, pairwise
 from .ops import affine, const, mb, squared_distances
 from .registry import maps, refuse
 from .sk_neighbors import shifted
+from .support_vectors import kernel_sums
 
 
-@maps("regressor", "KernelRidge", how="ML Program: kernels with all training samples")
+@maps(
+    "regressor",
+    "KernelRidge",
+    how="support vector regressors, in doubles; the laplacian kernel in an ML Program",
+)
 def kernel_ridge(estimator: Any, frame: Frame) -> Value:
     """Kernels times dual coefficients."""
     points = dense(estimator.X_fit_)
-    shift = points.mean(axis=0) if is_local(estimator.kernel) else np.zeros(points.shape[1])
-    x = center(frame.graph, frame.vector(), shift)
     dual = np.asarray(estimator.dual_coef_, float).reshape(len(points), -1).T
+    gamma = 1.0 / points.shape[1] if estimator.gamma is None else float(estimator.gamma)
+    kernel, coef0, degree = estimator.kernel, estimator.coef0, estimator.degree
+    if has_machine(kernel, degree):
+        kernel = "poly" if kernel == "polynomial" else kernel
+        zeros = np.zeros(len(dual))
+        return kernel_sums(frame, kernel, gamma, coef0, int(degree), points, dual, zeros)
+    shift = points.mean(axis=0)
+    x = center(frame.graph, frame.vector(), shift)
 
     def build(x: Any) -> Any:
-        k = pairwise(
-            x, points, estimator.kernel, estimator.gamma, estimator.coef0, estimator.degree, shift
-        )
-        return affine(k, dual)
+        return affine(pairwise(x, points, kernel, gamma, coef0, degree, shift), dual)
 
     return frame.graph.compute("ridge", x, len(dual), build)
 

@@ -25,7 +25,14 @@ _HOW = (
 def _frame(estimator: Any, frame: Frame) -> Frame:
     """The columns as the trees see them: categories first, as numbers."""
     inner = getattr(estimator, "_preprocessor", None)
-    return frame if inner is None else transform(inner, frame)
+    if inner is None:
+        return frame
+    parts = []
+    for name, part, columns in inner.transformers_:
+        chosen = frame.take(np.arange(frame.width)[columns])
+        # The numbers' part only checks its input.
+        parts.append(transform(part, chosen) if name == "encoder" else chosen)
+    return Frame(frame.graph, ()).join(parts)
 
 
 def _trees(estimator: Any, splits: CategorySplits) -> list[Tree]:

@@ -37,7 +37,8 @@ def distances(x: Any, points: Any, estimator: Any, mean: Any) -> Any:
         length = np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-300)
         size = mb.sqrt(x=mb.reduce_sum(x=mb.mul(x=x, y=x), axes=[0], keep_dims=True))
         unit = mb.real_div(x=x, y=select(mb.greater(x=size, y=np.float32(0)), size, 1.0))
-        return one_minus(affine(unit, points / length))
+        # 1 - cos is half the squared chord, which loses nothing where directions are alike.
+        return mb.mul(x=squared_distances(unit, points / length), y=np.float32(0.5))
     if power == 2:
         squares = squared_distances(x, points)
         return squares if metric == "sqeuclidean" else mb.sqrt(x=squares)

@@ -75,7 +75,8 @@ def _members(estimator: Any) -> list[Any]:
 
 def class_trees(estimator: Any, columns: Any = None) -> list[Tree]:
     """The trees of a classifier; each leaf's shares divided by the number of trees, so that the
-    scores sum to 1 (coremltools leaves them to sum to that number)."""
+    scores sum to 1 (coremltools leaves them to sum to that number).
+    """
     _single_output(estimator)
     members = _members(estimator)
     return [tree_of(m.tree_, shares(m.tree_) / len(members), columns=columns) for m in members]
@@ -90,7 +91,7 @@ def _ties(count: int) -> Any:
       "that doubles go the way of rounded inputs")  # fmt: skip
 def forest_scores(estimator: Any, frame: Frame) -> Scores:
     """The mean of the trees' shares."""
-    base = _ties(len(classes_of(estimator)))
+    base = np.zeros(len(classes_of(estimator)))
     return Scores(regressor(frame, class_trees(estimator), base, missing=takes_missing(estimator)))
 
 

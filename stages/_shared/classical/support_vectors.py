@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import vectorize
 from .ensemble import write_labels
 from .frame import Frame
 from .graph import DOUBLE, INT64, TEXT, Value
@@ -52,6 +53,29 @@ def decision(frame: Frame, machine: Machine) -> Value:
 
     frame.graph.model("supportVectorRegressor", frame.parts(), [target], fill)
     return target
+
+
+def kernel_sums(
+    frame: Frame, kernel: str, gamma: float, coef0: float, degree: int, points: Any, weights: Any,
+    offsets: Any,
+) -> Value:  # fmt: skip
+    """``weights @ kernel(points, x) + offsets`` in doubles, by a machine for each row.
+
+    Args:
+        frame: the columns.
+        kernel: "linear", "poly", "rbf" or "sigmoid".
+        gamma: of all but linear.
+        coef0: of poly and sigmoid.
+        degree: of poly.
+        points: float64 [n, d].
+        weights: float64 [rows, n].
+        offsets: float64 [rows].
+    """
+    sums = [
+        decision(frame, Machine(kernel, gamma, coef0, degree, points, row[None, :], [-offset]))
+        for row, offset in zip(weights, offsets, strict=True)
+    ]
+    return vectorize(frame.graph, sums)
 
 
 def classify(

@@ -112,6 +112,15 @@ def _dimension(size: Dimension) -> Dimension:
     return size
 
 
+class ColumnSpec(Params):
+    """One column of a model of tables that does not describe itself."""
+
+    name: str = Field(..., min_length=1, description="Name in the table and in the Core ML model.")
+    type: Literal["number", "integer", "category"] = Field(
+        "number", description="Numbers, whole numbers, or texts."
+    )
+
+
 class ConvertParams(Params):
     """How the network is converted and what the package says of itself."""
 
@@ -148,10 +157,22 @@ class ConvertParams(Params):
         description="Inputs by name, of a program that does not describe itself, in the order in "
         'which it takes them: `{ids: {dtype: int32, shape: [1, "1..512"]}}`.',
     )
+    columns: list[ColumnSpec] | None = Field(
+        None,
+        description="Columns that a model of scikit-learn, XGBoost, LightGBM or LIBSVM takes, in "
+        "the order of its training, where it does not say so itself.",
+    )
+    features: Literal["columns", "vector"] = Field(
+        "columns",
+        description="Of a model of tables: an input for each column, or one multi-array of all "
+        "(columns of numbers only) under the name of `features_name`.",
+    )
+    features_name: str = Field("features", description="Name of that multi-array.")
     label_output: str = Field("classLabel", description="Name of a classifier's label.")
     score_output: str | None = Field(
         None,
-        description="Name of the scores; if not given, `classLabel_probs` or what `output` says.",
+        description="Name of the scores; if not given, `classLabel_probs` or what `output` says; of "
+        "a model of tables `classProbability`, or `classScore` where it has no probabilities.",
     )
     output_names: list[str] | None = Field(
         None, description="Names of several outputs of a TorchScript or exported program."
@@ -188,7 +209,7 @@ class ConvertParams(Params):
             return inputs
         return [InputSpec(name=name, **facts.model_dump()) for name, facts in inputs.items()]
 
-    @field_validator("input_name", "label_output", "score_output")
+    @field_validator("input_name", "features_name", "label_output", "score_output")
     @classmethod
     def _name(cls, name: str | None) -> str | None:
         return None if name is None else _named(name)
@@ -215,14 +236,34 @@ class ConvertParams(Params):
 
 
 KIND = Kind(
-    summary="Converts a trained network to a Core ML package (ML Program).",
+    summary="Converts a trained network or a model of tables to a Core ML package.",
     # Each has a run file of its own: run_torch.py and so on.
     toolchain=ByInput(
         "model",
-        {"TorchModel": "torch", "TorchScript": "torch", "ExportedProgram": "torch"},
+        {
+            "TorchModel": "torch",
+            "TorchScript": "torch",
+            "ExportedProgram": "torch",
+            "SklearnModel": "classical",
+            "XGBoostModel": "classical",
+            "LightGBMModel": "classical",
+            "LibsvmModel": "classical",
+        },
     ),
     params=ConvertParams,
-    inputs={"model": In("TorchModel | TorchScript | ExportedProgram", "The trained network.")},
+    uses_coreml=True,  # the classical route runs what it wrote
+    inputs={
+        "model": In(
+            "TorchModel | TorchScript | ExportedProgram | SklearnModel | XGBoostModel | "
+            "LightGBMModel | LibsvmModel",
+            "The trained model.",
+        ),
+        "samples": In(
+            "Table | Folder",
+            "Rows that a model of tables is verified on, beside those that are drawn.",
+            optional=True,
+        ),
+    },
     outputs={
         "model": Out("CoreMLModel", "{Name}.mlpackage", "The converted model."),
         "report": Out("Report", "report.json", "Inputs, outputs and operators of the result."),
@@ -231,6 +272,16 @@ KIND = Kind(
         "size_mb": Metric("Size of the package.", unit="MB", better="min"),
         "operators": Metric("Operators of the program, constants not counted.", better="min"),
         "specification_version": Metric("Core ML specification version.", better="none"),
+        "verified_rows": Metric("Rows on which a model of tables was compared.", better="none"),
+        "largest_difference": Metric(
+            "Of a model of tables: how far its numbers are from the library's, as a share of the "
+            "greatest one.",
+            better="min",
+        ),
+        "label_agreement": Metric(
+            "Of a model of tables: equal labels on those rows; others stand on a border.",
+            share=True,
+        ),
     },
     details=(
         "A model of `train/*` or `adapt/*` describes itself: the image input takes pixels from 0 "
@@ -242,6 +293,11 @@ KIND = Kind(
         "An object detector becomes a pipeline of its network and Core ML's own suppression of "
         "overlapping boxes, with the inputs `iouThreshold` and `confidenceThreshold` and the "
         "outputs `confidence` and `coordinates`, which Vision reads as recognized objects. "
+        "Models of tables (scikit-learn, XGBoost, LightGBM, LIBSVM) become Core ML's classical "
+        "models, ML Programs where those cannot say the same, or a pipeline of both; "
+        "docs/classical.md lists every estimator. The result is run and compared with the "
+        "library's own predictions before it is written: a difference of more than 1e-5, or "
+        "another label, fails the stage and names the step. A .joblib needs `trust: true`. "
         "Equal models are equal bytes: identifiers are fixed and no date is written."
     ),
     example={"target": "iOS17", "precision": "float16"},

@@ -56,6 +56,13 @@ KIND = Kind(
             "CoreMLFile": "torch",
             "OnnxModel": "onnx",
             "TFLiteModel": "litert",
+            "KerasModel": "tensorflow",
+            "SavedModel": "tensorflow",
+            "FrozenGraph": "tensorflow",
+            "SklearnModel": "classical",
+            "XGBoostModel": "classical",
+            "LightGBMModel": "classical",
+            "LibsvmModel": "classical",
         },
     ),
     params=PredictParams,
@@ -63,7 +70,8 @@ KIND = Kind(
     inputs={
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | CoreMLModel | CoreMLFile | OnnxModel | "
-            "TFLiteModel",
+            "TFLiteModel | KerasModel | SavedModel | FrozenGraph | SklearnModel | XGBoostModel | "
+            "LightGBMModel | LibsvmModel",
             "Who is asked.",
         ),
         "samples": In(

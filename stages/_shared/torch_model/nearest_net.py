@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 DISTANCES = ("euclidean", "cosine")
+_ENLARGED = 16.0
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:
@@ -42,11 +43,13 @@ class Nearest(nn.Module):
 
     def distances(self, embedding: torch.Tensor) -> torch.Tensor:
         """To each reference, [N, D] -> [N, R]."""
-        apart = 1.0 - torch.matmul(embedding, self.references.T)
-        if self.distance == "cosine":
-            return apart
-        # Of unit vectors: |a - b|^2 = 2 - 2 a.b, which rounding may bring below zero.
-        return torch.sqrt(torch.clamp(2.0 * apart, min=0.0))
+        # By differences: 1 less a product near 1 would keep no digit of a small distance. Small
+        # squares would be lost in float16, so differences are enlarged before.
+        apart = (self.references - embedding.unsqueeze(1)) * _ENLARGED
+        squares = (apart * apart).sum(dim=2)
+        if self.distance == "cosine":  # of unit vectors: |a - b|^2 = 2 (1 - a.b)
+            return squares * (0.5 / _ENLARGED**2)
+        return torch.sqrt(squares) * (1.0 / _ENLARGED)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Distances [N, R], the nearest references [N, k], their labels [N, k], embedding."""

@@ -87,7 +87,8 @@ def read(
     if unreadable and (job.params.unreadable == "fail" or len(unreadable) == len(pairs)):
         first = f"{unreadable[0]['file']}: {unreadable[0]['reason']}"
         raise Problem(f"{len(unreadable)} of {len(pairs)} pairs cannot be read: {first}")
-    if all(set(np.unique(numbers)) <= {0, 255} for numbers in masks):
+    values = set().union(*(np.unique(numbers).tolist() for numbers in masks))
+    if values == {0, IGNORED} and job.params.ignore in (None, IGNORED):
         masks = [(numbers > 0).astype(np.uint8) for numbers in masks]  # of one object, as drawn
     fitted_masks = np.stack([_fitted(numbers, preprocessing) for numbers in masks])
     found = Examples(np.stack(pixels), fitted_masks, content, unreadable)

@@ -35,8 +35,9 @@ class ModelError(ValueError):
     """The model cannot be compressed at all."""
 
 
-# coremltools narrows the indices of a gather each time that its passes run, and renames it then.
-_NARROWED = re.compile(r"(_cast_u?int16)+$")
+# coremltools narrows the indices of a gather each time that its passes run, and renames it then:
+# var_20 becomes op_20_cast_uint16.
+_NARROWED = re.compile(r"^(?:var|op)_(?=\d)|(?:_cast_u?int16)+$")
 
 
 @dataclass(frozen=True)

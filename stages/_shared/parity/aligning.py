@@ -12,16 +12,19 @@ Answers = Mapping[str, np.ndarray]
 _AXES = ((0, 3, 1, 2), (0, 2, 3, 1))
 
 
-def pair(reference: Answers, candidate: Answers) -> dict[str, str]:
+def pair(
+    reference: Answers, candidate: Answers, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The candidate's output for each of the reference's, by one sample of both.
 
-    Equal names go together; what is left goes together where shapes leave one choice, or where
-    one is left on each side.
+    What is ``given`` and equal names go together; what is left goes together where shapes leave
+    one choice, or where one is left on each side.
 
     Raises:
         Problem: an output of the reference has no counterpart.
     """
-    pairs = {name: name for name in reference if name in candidate}
+    pairs = _given(reference, candidate, given or {})
+    pairs.update({n: n for n in reference if n in candidate and n not in pairs})
     left = [name for name in reference if name not in pairs]
     free = [name for name in candidate if name not in pairs.values()]
     for name in left:
@@ -31,10 +34,22 @@ def pair(reference: Answers, candidate: Answers) -> dict[str, str]:
         if len(fits) != 1:
             had = ", ".join(f"{n} {list(candidate[n].shape)}" for n in candidate)
             shape = list(reference[name].shape)
-            raise Problem(f"the candidate lacks output {name} {shape}; it has {had or 'no arrays'}")
+            raise Problem(
+                f"the candidate lacks output {name} {shape}; it has {had or 'no arrays'}",
+                hint=f"say which it is: outputs: {{'{name}': ...}}" if had else None,
+            )
         pairs[name] = fits[0]
         free = [other for other in free if other != fits[0]]
     return pairs
+
+
+def _given(reference: Answers, candidate: Answers, given: Mapping[str, str]) -> dict[str, str]:
+    for name, other in given.items():
+        for side, which, known in (("reference", name, reference), ("candidate", other, candidate)):
+            if which not in known:
+                had = ", ".join(known) or "no arrays"
+                raise Problem(f"outputs: the {side} has no output '{which}'; it has {had}")
+    return dict(given)
 
 
 def brought(

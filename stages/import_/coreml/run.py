@@ -9,8 +9,9 @@ from typing import Any
 import coremltools as ct
 
 from mlbuild.coreml import CoreMLError, load, summarize
+from mlbuild.coreml.package import open_model
 
-from ..._shared.coreml_package.canonical import save, size_of
+from ..._shared.coreml_package.canonical import canonicalize, size_of
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .face import change
@@ -29,8 +30,9 @@ def run(job: Any) -> None:
     spec, weights = _read(path)
     changed = change(spec, job.params)
     job.progress(1, 3, "saving")
-    made = ct.models.MLModel(spec, weights_dir=weights, skip_model_load=True)
-    package = save(made, job.outputs["model"])
+    package = job.outputs["model"]
+    ct.utils.save_spec(spec, str(package), weights_dir=weights)
+    canonicalize(package)
     job.progress(2, 3, "comparing")
     proven = prove(original, _opened(package), job.params.rename)
     job.log(proven)
@@ -77,5 +79,6 @@ def _opened(path: Path) -> Any:
 
 
 def _read(path: Path) -> tuple[Any, str | None]:
-    model = ct.models.MLModel(str(path), skip_model_load=True)
-    return model.get_spec(), model.weights_dir
+    files = open_model(path)
+    weights = files.folder / "weights"
+    return files.spec, str(weights) if weights.is_dir() else None

@@ -192,7 +192,7 @@ def _ask(
         try:
             given = (sample.name, content, classes)
             ours, theirs, *exact = [_answer(s, *given) for s in sides if s is not None]
-            pairs = pairs or pair(ours, theirs)
+            pairs = pairs or pair(ours, theirs, job.params.outputs)
             theirs, exact = brought(theirs, ours, pairs), [brought(e, ours, pairs) for e in exact]
             if moved is not None and len(shifted) < _MOVED:
                 both = [brought(_answer(s, *given), ours, pairs) for s in moved]

@@ -48,6 +48,11 @@ class ParityParams(Params):
     layout: Literal["auto", "NCHW", "NHWC"] = Field(
         "auto", description="Order of axes of such a model's inputs of four dimensions."
     )
+    outputs: dict[str, str] = Field(
+        default_factory=dict,
+        description="The candidate's output for one of the reference's, where names differ and "
+        "shapes do not tell: `{Identity_1: note}`.",
+    )
     labels: list[str] | None = Field(
         None, description="Such a model's class labels, where it has none."
     )

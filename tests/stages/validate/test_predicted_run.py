@@ -185,3 +185,14 @@ def test_damaged_predictions_are_told(ask, compare, torch_model, photos):
     (folder / "arrays.npz").write_bytes(b"PK")
 
     assert "holds no predictions that can be read" in compare(torch_model, folder, photos).error
+
+
+def test_outputs_of_equal_shapes_are_paired_as_the_user_says(parts):
+    aligning = parts("parity.aligning")
+    ours, theirs = ({n: np.full(2, i) for i, n in enumerate(names)} for names in ("ab", "xy"))
+
+    assert aligning.pair(ours, theirs, {"a": "y"}) == {"a": "y", "b": "x"}
+    with pytest.raises(Exception, match="outputs: the candidate has no output 'z'; it has x, y"):
+        aligning.pair(ours, theirs, {"a": "z"})
+    with pytest.raises(Exception, match="the candidate lacks output a"):
+        aligning.pair(ours, theirs)

@@ -56,7 +56,13 @@ def classification(job: Any, verdict: Verdict, labels: list[Any]) -> dict[str, A
         told = {"x": "actual", "y": "predicted", "template": "confusion"}
         job.plot("confusion", rows, **told, title="Confusion")
     job.log(f"accuracy {scores.accuracy:.3f} of {scores.n} rows ({verdict.how})")
+    sure_of = {"log_loss": scores.log_loss, "calibration_error": scores.calibration_error}
     return {
+        "accuracy": scores.accuracy,
+        "evaluated_rows": scores.n,
+        "f1": float(f1.mean()),
+        "roc_auc": auc,
+        **(sure_of if answers.scores is not None else {}),
         "labels": names,
         "per_class": [
             {**row, "f1": float(value)} for row, value in zip(scores.per_class(), f1, strict=True)
@@ -95,7 +101,8 @@ def regression(job: Any, verdict: Verdict) -> dict[str, Any]:
         "predictions", rows, x="actual", y="predicted", template="scatter", title="Predictions"
     )
     job.log(f"rmse {figures['rmse']:.4g} of {len(truth)} rows ({verdict.how})")
-    return {"fold_r2": by_fold, "worst": _worst(verdict, error)}
+    told = {"evaluated_rows": len(truth), "fold_r2": by_fold, "worst": _worst(verdict, error)}
+    return {**figures, **told}
 
 
 def clustering(

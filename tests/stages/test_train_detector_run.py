@@ -117,7 +117,38 @@ def test_squares_are_found_and_the_core_ml_model_finds_them_too(run_kind, tmp_pa
         params={"limit": 3},
     )
     assert parity.ok, parity.error
-    assert parity.metrics["psnr_db"] > 40
+    assert parity.metrics["psnr_db"] > 60
+    assert json.loads(parity.text("report"))["expected"]["raw_coordinates"]["psnr_db"] > 40
+
+    palette = run_kind(
+        "quantize/palettize",
+        tmp_path=tmp_path,
+        inputs={"model": converted.outputs["model"]},
+        params={"bits": 8, "weight_threshold": 500},
+    )
+    assert palette.ok, palette.error
+    assert palette.metrics["size_mb"] < converted.metrics["size_mb"]
+    judged = run_kind(
+        "validate/detection",
+        tmp_path=tmp_path,
+        inputs={
+            "model": palette.outputs["model"],
+            "reference": ran.outputs["model"],
+            "samples": tmp_path / "ask",
+        },
+    )
+    assert judged.ok, judged.error
+    assert judged.metrics["reference_map50"] == pytest.approx(ran.metrics["map50"])
+    assert judged.metrics["map50"] == pytest.approx(ran.metrics["map50"], abs=0.05)
+    assert judged.metrics["drop"] == pytest.approx(
+        judged.metrics["reference_map50"] - judged.metrics["map50"]
+    )
+    refused = run_kind(
+        "validate/detection",
+        tmp_path=tmp_path,
+        inputs={"model": ran.outputs["model"], "samples": tmp_path / "ask"},
+    )
+    assert refused.kind == "failure"
 
 
 def test_equal_inputs_give_equal_bytes(run_kind, squares, tree, tmp_path):
@@ -166,7 +197,7 @@ def test_every_format_of_annotations_is_read_alike(run_kind, squares, tree, tmp_
 def test_boxes_follow_their_picture_onto_a_padded_square():
     from mlbuild.stages._shared.detection.annotations import Annotated, Box
     from mlbuild.stages._shared.torch_model.preprocessing import Preprocessing
-    from mlbuild.stages.train.object_detector.examples import _boxes
+    from mlbuild.stages._shared.detection.examples import _boxes
 
     how = Preprocessing(32, 32, resize="pad")
     item = Annotated("wide", None, [Box("a", 50, 25, 20, 10), Box("gone", 1, 1, 1, 1)])

@@ -15,6 +15,7 @@ FOLDERS = [
     "train/object_detector",
     "train/segmentation",
     "train/style_transfer",
+    "validate/detection",
 ]
 
 

@@ -381,7 +381,9 @@ def anomalies() -> Iterator[Case]:
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)
     yield case(lambda: ensemble.IsolationForest(n_estimators=8, random_state=0))
     yield case(
-        lambda: ensemble.IsolationForest(n_estimators=8, max_features=2, contamination=0.1, random_state=0)
+        lambda: ensemble.IsolationForest(
+            n_estimators=8, max_features=2, contamination=0.1, random_state=0
+        )
     )
     yield case(lambda: covariance.EllipticEnvelope(random_state=0))
     yield case(lambda: neighbors.LocalOutlierFactor(8, novelty=True))

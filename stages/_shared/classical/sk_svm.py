@@ -103,9 +103,7 @@ def _coupled(pair: Any) -> Any:
 
 
 def _products(q: list[Any], cross: Any, p: list[Any]) -> list[Any]:
-    return [
-        mb.add(x=mb.mul(x=q[i], y=p[i]), y=mb.mul(x=cross, y=p[1 - i])) for i in (0, 1)
-    ]
+    return [mb.add(x=mb.mul(x=q[i], y=p[i]), y=mb.mul(x=cross, y=p[1 - i])) for i in (0, 1)]
 
 
 def _dot(p: list[Any], values: list[Any]) -> Any:

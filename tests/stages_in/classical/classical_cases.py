@@ -32,6 +32,12 @@ class Case:
     make: Callable[[], Any]
     x: Any = None
     y: Any = None
+    task: str | None = None  # of an estimator that can do several things
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What a description would say."""
+        return {"description": {"task": self.task}} if self.task else {}
 
 
 def case(make: Callable[[], Any], y: Any = None, x: Any = X, name: str = "") -> Case:
@@ -102,7 +108,7 @@ def scalers() -> Iterator[Case]:
         lambda: pre.KBinsDiscretizer(3, encode="onehot"),
         lambda: pre.KBinsDiscretizer(2, encode="onehot-dense", strategy="kmeans"),
         pre.FunctionTransformer,
-        lambda: pre.FunctionTransformer(np.exp2) if False else pre.FunctionTransformer(np.square),
+        lambda: pre.FunctionTransformer(np.square),
         pre.SplineTransformer,
         lambda: pre.SplineTransformer(4, degree=2, include_bias=False),
         lambda: choose.VarianceThreshold(0.5),
@@ -153,9 +159,16 @@ def decompositions() -> Iterator[Case]:
         lambda: kernel_approximation.RBFSampler(gamma=0.001, n_components=8, random_state=0),
         lambda: kernel_approximation.Nystroem(gamma=0.001, n_components=8, random_state=0),
         lambda: cluster.FeatureAgglomeration(2),
-        lambda: cluster.KMeans(3, n_init=1, random_state=0),
     ):
         yield case(make)
+    for make in (
+        lambda: cluster.KMeans(3, n_init=1, random_state=0),
+        lambda: cluster.MiniBatchKMeans(3, n_init=1, random_state=0),
+        lambda: cluster.BisectingKMeans(3, random_state=0),
+        lambda: cluster.Birch(n_clusters=3, threshold=5.0),
+    ):
+        row = case(make)
+        yield Case(f"{row.name} as features", make, X, task="transform")
     yield case(lambda: neural_network.BernoulliRBM(3, n_iter=2, random_state=0), x=COUNTS / 10)
     yield case(lambda: cross_decomposition.PLSRegression(2), y=NUMBER)
     yield case(lambda: cross_decomposition.PLSCanonical(2), y=SEVERAL)

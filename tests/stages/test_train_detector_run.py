@@ -8,7 +8,7 @@ from PIL import Image  # noqa: E402
 
 pytestmark = [
     pytest.mark.toolchain,
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore"),  # coremltools' and torch's own
 ]
 
 KIND = "train/object-detector"
@@ -196,8 +196,8 @@ def test_every_format_of_annotations_is_read_alike(run_kind, squares, tree, tmp_
 
 def test_boxes_follow_their_picture_onto_a_padded_square():
     from mlbuild.stages._shared.detection.annotations import Annotated, Box
-    from mlbuild.stages._shared.torch_model.preprocessing import Preprocessing
     from mlbuild.stages._shared.detection.examples import _boxes
+    from mlbuild.stages._shared.torch_model.preprocessing import Preprocessing
 
     how = Preprocessing(32, 32, resize="pad")
     item = Annotated("wide", None, [Box("a", 50, 25, 20, 10), Box("gone", 1, 1, 1, 1)])

@@ -14,6 +14,7 @@ from typing import Any
 from ..coreml_package.canonical import PackageError, save, size_of
 from ..digests.tree import model_sha256
 from . import report
+from .inner import open_program
 from .plan import Choice, Obstacle, OverrideError, choose
 from .weights import IOS15, IOS18, TARGETS, ModelError, Weight, WeightFileError, read_weights
 
@@ -100,18 +101,15 @@ def _choose(job: Any, method: Method, weights: Sequence[Weight]) -> list[Choice]
 def _run(
     job: Any, source: Path, method: Method, choices: Sequence[Choice]
 ) -> tuple[Any, list[Choice]]:
-    # Inside the function: the import of coremltools costs 1.5 s, and specs' tests do without.
-    import coremltools as ct
-
     with _listening() as warnings:
-        model = ct.models.MLModel(str(source), skip_model_load=True)
+        model, put_back = open_program(source)
         try:
             compressed = method.run(model, [c for c in choices if c.options is not None])
         except (ValueError, NotImplementedError) as error:
             job.fail(f"coremltools refuses: {error}")
     followed = [_told(choice, warnings) for choice in choices]
     _some(job, followed)
-    return compressed, followed
+    return put_back(compressed), followed
 
 
 def _some(job: Any, choices: Sequence[Choice]) -> None:

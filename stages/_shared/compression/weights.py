@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .blobs import WeightFile, WeightFileError, bits_of
+from .inner import place_of_program
 
 IOS15, IOS16, IOS18 = 6, 7, 9  # specification versions
 TARGETS = {6: "iOS15", 7: "iOS16", 8: "iOS17", 9: "iOS18", 10: "iOS26"}
@@ -110,6 +111,9 @@ def _open(package: Path) -> Program:
         spec.ParseFromString(files[0].read_bytes())
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise ModelError(f"{files[0].name} is no Core ML model, or cut off: {error}") from error
+    place = place_of_program(spec)
+    if place is not None:
+        spec = spec.pipeline.models[place]
     if spec.WhichOneof("Type") != "mlProgram":
         kind = spec.WhichOneof("Type") or "nothing"
         raise ModelError(f"weights of ML Programs can be compressed, this model is: {kind}")

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from ..._shared.detection.average_precision import score
+from ..._shared.detection.examples import Examples, read
+from ..._shared.detection.judge import detect, record
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_model.architectures import build
 from ..._shared.torch_model.model_file import Description, Output, save
@@ -15,8 +18,6 @@ from ..._shared.torch_model.pretrained import preprocessing_of, weights_of
 from ..._shared.torch_setup.configure import configure
 from ..._shared.vision_training.course import History, held_out, train
 from ..._shared.vision_training.pixels import batch_of, scaled
-from .examples import Examples, read
-from .judge import judge, record
 from .loss import detection_loss
 from .move import moved
 
@@ -36,8 +37,9 @@ def run(job: Any) -> None:
     architecture, arguments = _architecture(params)
     net = _network(architecture, arguments, len(labels), params)
     history = _learn(net, learn, watched, preprocessing, params, job.progress)
-    scores = judge(net, asked, labels, preprocessing, params)
-    figures = record(job, scores)
+    found = detect(net, asked.pixels, preprocessing, params.iou_threshold, params.per_class)
+    scores = score(found, asked.truth(), labels)
+    figures = record(job, scores, params.confidence_threshold, params.seed)
     boxes = sum(len(c) for c in learn.classes)
     counts = {"images": len(learn), "boxes": boxes, "labels": len(labels)}
     for name, count in counts.items():

@@ -7,20 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..._shared.detection.average_precision import MOST, Found, Scores, score
-from ..._shared.detection.suppression import suppress
-from ..._shared.torch_model.detector_net import Detector
-from ..._shared.torch_model.preprocessing import Preprocessing
-from ..._shared.vision_training.pixels import batch_of, scaled
-from .examples import Examples
+from ..torch_model.detector_net import Detector
+from ..torch_model.preprocessing import Preprocessing
+from ..vision_training.pixels import batch_of, scaled
+from .average_precision import MOST, Found, Scores
+from .suppression import suppress
 
 _AT_ONCE = 32
-_FLOOR = 0.01  # the curve of precision wants the unsure ones too
+FLOOR = 0.01  # the curve of precision wants the unsure ones too
 _DRAWS = 200
 
 
 def detect(
-    net: Detector, pixels: np.ndarray, preprocessing: Preprocessing, params: Any
+    net: Detector,
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    iou: float,
+    per_class: bool,
 ) -> list[Found]:
     """All boxes of at least 0.01, suppressed: uint8 [N, H, W, C] -> N."""
     found = []
@@ -30,28 +33,21 @@ def detect(
             batch = batch_of(pixels[start : start + _AT_ONCE], preprocessing)
             confidences, boxes = net(scaled(batch, preprocessing))
             for c, b in zip(confidences.double().numpy(), boxes.double().numpy(), strict=True):
-                kept = suppress(
-                    c, b, params.iou_threshold, _FLOOR, per_class=params.per_class, most=MOST
-                )
+                kept = suppress(c, b, iou, FLOOR, per_class=per_class, most=MOST)
                 found.append(Found(c[kept].argmax(axis=1), c[kept].max(axis=1), b[kept]))
     return found
 
 
-def judge(
-    net: Detector,
-    asked: Examples,
-    labels: tuple[str, ...],
-    preprocessing: Preprocessing,
-    params: Any,
-) -> Scores:
-    """Figures on pictures that were not learnt."""
-    return score(detect(net, asked.pixels, preprocessing, params), asked.truth(), labels)
+def record(job: Any, scores: Scores, confidence: float, seed: int) -> dict[str, Any]:
+    """Write the figures as metrics and plots; gives them back for the report.
 
-
-def record(job: Any, scores: Scores) -> dict[str, Any]:
-    """Write the figures as metrics and plots; gives them back for the report."""
-    params = job.params
-    low, high = scores.interval(_DRAWS, params.seed)
+    Args:
+        job: the stage's job.
+        scores: of pictures that were not learnt.
+        confidence: from which a box is told, for recall and precision.
+        seed: of the draws for the interval.
+    """
+    low, high = scores.interval(_DRAWS, seed)
     figures = {
         "map": scores.map,
         "map50": scores.at(0.5),
@@ -63,7 +59,7 @@ def record(job: Any, scores: Scores) -> dict[str, Any]:
         job.metric(name, value)
     for label, values in scores.by_class.items():
         job.metric(f"ap50.{label}", values[0])
-    shares = scores.shares(params.confidence_threshold)
+    shares = scores.shares(confidence)
     for name, (hits, n) in shares.items():
         if n:
             job.metric(name, hits / n, n=n)

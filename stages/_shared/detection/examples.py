@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..._shared.detection.annotations import Annotated, annotated
-from ..._shared.detection.average_precision import Truth
-from ..._shared.problem.problem import Problem
-from ..._shared.torch_model.preprocessing import Preprocessing
-from ..._shared.vision_training.pixels import read_pictures
+from ..problem.problem import Problem
+from ..torch_model.preprocessing import Preprocessing
+from ..vision_training.pixels import read_pictures
+from .annotations import Annotated, annotated
+from .average_precision import Truth
 
 
 @dataclass
@@ -52,23 +52,37 @@ class Examples:
 
 
 def read(
-    job: Any, role: str, preprocessing: Preprocessing, labels: tuple[str, ...] | None
+    job: Any,
+    role: str,
+    preprocessing: Preprocessing,
+    labels: tuple[str, ...] | None,
+    main: str = "images",
 ) -> tuple[Examples, tuple[str, ...]]:
     """All annotated pictures of an input, and the labels in order.
+
+    Args:
+        job: its parameters are labels, least_size and unreadable.
+        role: which input.
+        preprocessing: how a picture is brought to size; boxes follow.
+        labels: those that are known; None to find them.
+        main: the input to which the input ``annotations`` belongs.
 
     Raises:
         Problem: nothing is readable, or a label was never seen in training.
     """
-    beside = job.inputs.get("annotations") if role == "images" else None
+    beside = job.inputs.get("annotations") if role == main else None
     items = annotated(job.inputs[role], beside)
     found = sorted({box.label for item in items for box in item.boxes})
     wanted = job.params.labels
-    missing = sorted(set(wanted or ()) - set(found)) if role == "images" else []
+    missing = sorted(set(wanted or ()) - set(found)) if labels is None else []
     if missing:
         raise Problem(f"labels: no box is called '{missing[0]}'", f"they are {', '.join(found)}")
     foreign = sorted(set(found) - set(labels)) if labels and not wanted else []
-    if foreign:
-        raise Problem(f"input '{role}' has label '{foreign[0]}', which 'images' has not")
+    if labels and foreign:
+        known = ", ".join(labels)
+        raise Problem(
+            f"input '{role}' has label '{foreign[0]}', which was not learnt", f"known are {known}"
+        )
     labels = labels or tuple(sorted(wanted or found))
     named = [(item.name, Path(item.path)) for item in items]
     pictures = read_pictures(job, named, preprocessing, role)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from . import generator_net
 from .log_mel import LogMel
 
 FLOAT32_MODULES = ["front"]
@@ -329,4 +330,5 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "activity-net": _activity,
     "text-net": _text,
     "tabular-net": _tabular,
+    **generator_net.BUILDERS,
 }

@@ -42,8 +42,11 @@ def convert_functions(source: Source, params: Any, returns: str, log: Any) -> An
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it cannot compile what it wrote, off macOS
             ct.utils.save_multifunction(wanted, str(merged))
-            # It copies the weights into a folder of its own before this one goes.
-            return ct.models.MLModel(str(merged), skip_model_load=True)
+            weights = merged / "Data" / "com.apple.CoreML" / "weights"
+            # From parts it makes a package of its own, before this folder goes.
+            return ct.models.MLModel(
+                ct.utils.load_spec(str(merged)), weights_dir=str(weights), skip_model_load=True
+            )
 
 
 def check_target(source: Source, params: Any) -> None:

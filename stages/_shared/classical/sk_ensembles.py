@@ -8,6 +8,7 @@ import numpy as np
 
 from ..problem.problem import Problem
 from .blocks import vectorize
+from .ensemble import LESS, regressor, stump
 from .frame import Frame
 from .graph import Value
 from .ops import affine, concat, const, gather, mb
@@ -361,3 +362,28 @@ def isotonic_steps(points: Any, values: Any) -> Any:
         return affine(ramps, steps[None, :], values[:1])
 
     return build
+
+
+@maps(
+    "classifier",
+    "FixedThresholdClassifier",
+    "TunedThresholdClassifierCV",
+    how="its member's probabilities; the label by the threshold",
+)
+def thresholded(estimator: Any, frame: Frame) -> Scores:
+    """The second class from its threshold on, whatever the greatest probability is."""
+    inner = score(estimator.estimator_, frame)
+    if not inner.probable:
+        raise Problem(f"{type(estimator).__name__} on decisions is not mapped to Core ML")
+    threshold = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", "auto"))
+    threshold = 0.5 if threshold == "auto" else float(threshold)
+    positive = 1
+    if getattr(estimator, "pos_label", None) is not None:
+        positive = int(np.flatnonzero(estimator.classes_ == estimator.pos_label)[0])
+
+    # Asked in doubles, and a little early: a mean of trees is a threshold up to its rounding.
+    slack = 1e-12 if inner.value.dtype == "float64" else 1e-7
+    yes, no = ([0.0, 1.0], [1.0, 0.0]) if positive else ([1.0, 0.0], [0.0, 1.0])
+    question = stump(positive, threshold - slack, no, yes, LESS)
+    decide = regressor(Frame.of(frame.graph, inner.value), [question], np.zeros(2))
+    return Scores(inner.value, decide=decide)

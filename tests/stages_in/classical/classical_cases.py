@@ -120,7 +120,20 @@ def scalers() -> Iterator[Case]:
     yield case(lambda: pre.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), x=COUNTS)  # fmt: skip
     yield case(lambda: pre.TargetEncoder(cv=3, random_state=0), y=NUMBER, x=COUNTS)
     yield case(lambda: choose.SelectKBest(k=2), y=THREE)
-    yield case(lambda: choose.SelectPercentile(percentile=50), y=THREE)
+    from sklearn.linear_model import Lasso, Ridge
+
+    for make in (
+        lambda: choose.SelectPercentile(percentile=50),
+        lambda: choose.GenericUnivariateSelect(mode="k_best", param=3),
+        choose.SelectFpr,
+        choose.SelectFdr,
+        choose.SelectFwe,
+    ):
+        yield case(make, y=THREE)
+    yield case(lambda: choose.SelectFromModel(Lasso(), threshold="mean"), y=NUMBER)
+    yield case(
+        lambda: choose.SequentialFeatureSelector(Ridge(), n_features_to_select=2, cv=2), y=NUMBER
+    )
     for make in (
         impute.SimpleImputer,
         lambda: impute.SimpleImputer(strategy="median", add_indicator=True),
@@ -200,7 +213,10 @@ def linear() -> Iterator[Case]:
         lambda: svm.LinearSVR(random_state=0),
     ):
         yield case(make, y=NUMBER, x=scaled)
-    for name in ("LinearRegression", "Ridge", "MultiTaskLasso", "MultiTaskElasticNet"):
+    for name in (
+        "LinearRegression", "Ridge", "MultiTaskLasso", "MultiTaskElasticNet", "MultiTaskLassoCV",
+        "MultiTaskElasticNetCV",
+    ):
         yield case(getattr(lm, name), y=SEVERAL, name=f"{name} of two numbers")
     yield case(lm.PoissonRegressor, y=POSITIVE, x=scaled)
     yield case(lm.GammaRegressor, y=POSITIVE, x=scaled)
@@ -422,8 +438,11 @@ def composed() -> Iterator[Case]:
     from sklearn import preprocessing as pre
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.decomposition import PCA
+    from sklearn.experimental import enable_halving_search_cv
     from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.semi_supervised import SelfTrainingClassifier
 
+    assert enable_halving_search_cv
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)
     logistic = lm.LogisticRegression(max_iter=200)
     forest = ensemble.RandomForestClassifier(3, max_depth=3, random_state=0)
@@ -449,6 +468,21 @@ def composed() -> Iterator[Case]:
         (lambda: make_pipeline(pre.StandardScaler(), pre.PolynomialFeatures(2), lm.Ridge()), NUMBER),
         (lambda: search.GridSearchCV(lm.Ridge(), {"alpha": [1.0, 2.0]}, cv=2), NUMBER),
         (lambda: choose.RFE(lm.Ridge(), n_features_to_select=2), NUMBER),
+        (lambda: choose.RFECV(lm.Ridge(), cv=2), NUMBER),
+        (
+            lambda: search.RandomizedSearchCV(forest, {"max_depth": [2, 3]}, n_iter=1, cv=2),
+            NAMES,
+        ),
+        (lambda: search.HalvingGridSearchCV(lm.Ridge(), {"alpha": [1.0, 2.0]}, cv=2), NUMBER),
+        (
+            lambda: search.HalvingRandomSearchCV(
+                lm.Ridge(), {"alpha": [1.0, 2.0]}, cv=2, random_state=0
+            ),
+            NUMBER,
+        ),
+        (lambda: SelfTrainingClassifier(bayes), np.where(np.arange(ROWS) % 4, THREE, -1)),
+        (lambda: search.FixedThresholdClassifier(forest, threshold=0.3), TWO),
+        (lambda: search.TunedThresholdClassifierCV(forest, cv=2), TWO),
         (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes)], voting="soft"), NAMES),
         (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes), ("c", tree.DecisionTreeClassifier(max_depth=2))]), NAMES),  # fmt: skip
         (lambda: ensemble.VotingRegressor([("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))], weights=[1, 2]), NUMBER),  # fmt: skip

@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline
 
 from ..._shared.problem.problem import Problem
 from ..._shared.tables.frame import to_frame
 from ..._shared.tables.words import suggestion
 from ..._shared.tabular.data import CLASSIFICATION, Data
 from ..._shared.tabular.judging import check_folds, folds_of
-from .catalogue import set_params
 
 Fit = Callable[[Any, Data], Any]
 
@@ -72,14 +72,7 @@ def search_of(
         return None
     if task not in (CLASSIFICATION, "regression"):
         raise Problem(f"search: there is no score for {task} to choose by")
-    known = estimator.get_params(deep=True)
-    inner = {f"estimator__{name}" for name in params.search} & set(known)
-    # Behind steps the estimator's own parameters go by their own names too.
-    named = {
-        f"estimator__{name}" if f"estimator__{name}" in inner else name: values
-        for name, values in params.search.items()
-    }
-    set_params(clone(estimator), {name: values[0] for name, values in named.items()}, "search: it")
+    named = _named(params, estimator)
     scoring = params.scoring or _default(estimator, task)
     if scoring not in get_scorer_names():
         raise Problem(
@@ -88,6 +81,21 @@ def search_of(
         )
     grid = list(ParameterGrid(named))
     return Search(grid, params.search_folds, params.seed, scoring, task, labels, truth)
+
+
+def _named(params: Any, estimator: Any) -> dict[str, list[Any]]:
+    """Values by scikit-learn's own names: behind steps, the estimator's parameters are below it."""
+    known = estimator.get_params(deep=True)
+    below = "estimator__" if isinstance(estimator, Pipeline) else ""
+    found = {}
+    for name, values in params.search.items():
+        full = below + name if below + name in known else name
+        if full not in known:
+            own = [n.removeprefix(below) for n in known if n.startswith(below)]
+            hint = suggestion(name, own + [n for n in known if "__" in n])
+            raise Problem(f"search: {params.estimator} has no parameter '{name}'", hint=hint)
+        found[full] = values
+    return found
 
 
 def _default(estimator: Any, task: str) -> str:

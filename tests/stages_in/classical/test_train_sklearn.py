@@ -287,8 +287,13 @@ def test_what_has_no_truth_is_learnt_too(run_kind, tmp_path, table, params, task
         ),
         (
             {"estimator": "SVC", "search": {"c": [1]}},
-            "search: it has no parameter 'c'",
+            "search: SVC has no parameter 'c'",
             "did you mean 'C'?",
+        ),
+        (
+            {"estimator": "SVC", "steps": ["PCA"], "search": {"pca__n_component": [1]}},
+            "search: SVC has no parameter 'pca__n_component'",
+            "did you mean 'pca__n_components'?",
         ),
         (
             {"estimator": "SVC", "search": {"C": [1]}, "scoring": "acuracy"},

@@ -166,6 +166,26 @@ def test_equal_inputs_give_equal_bytes(run_kind, tmp_path, tree):
     assert first.text("report") == second.text("report")
 
 
+def test_a_pretrained_backbone_is_learnt_further_and_converted(run_kind, tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    from mlbuild.stages._shared.torch_model.model_file import load as load_torch
+
+    folder = scenes(tmp_path / "s", 4)
+    options = {"backbone": "efficientnet-lite0", "image_size": 64}
+    free = train(run_kind, tmp_path, folder, **options)
+    still = train(run_kind, tmp_path, folder, **options, train_backbone=False)
+
+    assert free.ok, free.error
+    assert still.ok, still.error
+    nets = [load_torch(ran.outputs["model"]).net for ran in (free, still)]
+    first, second = (net.backbone.first_convolution().weight for net in nets)
+    assert not torch.equal(first, second)  # only the free one has moved
+    with torch.no_grad():
+        probabilities, classes = nets[0](torch.zeros(1, 3, 64, 64))
+    assert probabilities.shape == (1, 3, 64, 64)
+    assert classes.shape == (1, 64, 64)
+
+
 def lost(folder):
     (folder / "masks" / "1.png").unlink()
 

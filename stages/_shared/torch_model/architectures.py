@@ -164,7 +164,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **{name: _lite(name) for name in LITE_SIZES},
     "small-cnn": _small,
     **sequence_nets.BUILDERS,
-    **picture_nets.builder(),
+    **picture_nets.builder(_lite("efficientnet-lite0")),
     **detector_net.builder(_lite("efficientnet-lite0")),
 }
 

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from .detector_net import LiteBackbone
+
 
 def _double(before: int, width: int) -> nn.Sequential:
     return nn.Sequential(
@@ -58,6 +60,42 @@ class UNet(nn.Module):
     def first_convolution(self) -> nn.Conv2d:
         """The layer that reads the pixels."""
         return self.down[0][0]
+
+
+class LiteUNet(nn.Module):
+    """EfficientNet-Lite's features on the way down, a small way up from them."""
+
+    def __init__(self, lite: nn.Module, classes: int, channels: list[int]) -> None:
+        super().__init__()
+        self.backbone = LiteBackbone(lite, len(channels) + 1)
+        *finer, coarsest = self.backbone.widths
+        back = [coarsest, *channels]
+        self.lift = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(back, channels, strict=False))
+        self.side = nn.ModuleList(
+            nn.Conv2d(a, b, 1) for a, b in zip(finer[::-1], channels, strict=True)
+        )
+        self.up = nn.ModuleList(_double(2 * b, b) for b in channels)
+        self.head = nn.Conv2d(channels[-1], classes, 1)
+        self.step = self.backbone.strides[0]
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of each pixel, [N, 3, H, W] -> [N, K, H, W]."""
+        *finer, x = self.backbone(x)
+        ways = zip(self.lift, self.side, self.up, finer[::-1], strict=True)
+        for lift, side, block, before in ways:
+            x = lift(interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = block(torch.cat([x, side(before)], dim=1))
+        scale = float(self.step)
+        return interpolate(self.head(x), scale_factor=scale, mode="bilinear", align_corners=False)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probabilities [N, K, H, W] and the best class of each pixel [N, H, W]."""
+        scores = self.scores(x)
+        return torch.softmax(scores, dim=1), scores.argmax(dim=1)
+
+    def first_convolution(self) -> nn.Conv2d:
+        """The layer that reads the pixels."""
+        return self.backbone.first_convolution()
 
 
 class Autoencoder(nn.Module):
@@ -197,6 +235,21 @@ def _style(classes: int, channels: tuple[int, ...] = (16, 32, 64), blocks: int =
     return StyleNet(list(channels), blocks)
 
 
-def builder() -> dict[str, Callable[..., nn.Module]]:
-    """The architectures of this file."""
-    return {"unet": _unet, "autoencoder": _autoencoder, "style": _style}
+def builder(lite: Callable[..., nn.Module]) -> dict[str, Callable[..., nn.Module]]:
+    """The architectures of this file.
+
+    Args:
+        lite: builds an EfficientNet-Lite0 of (classes, image_size).
+    """
+
+    def pretrained(
+        classes: int, image_size: int, channels: tuple[int, ...] = (96, 64, 32, 24)
+    ) -> nn.Module:
+        return LiteUNet(lite(classes=2, image_size=image_size), classes, list(channels))
+
+    return {
+        "unet": _unet,
+        "unet-lite0": pretrained,
+        "autoencoder": _autoencoder,
+        "style": _style,
+    }

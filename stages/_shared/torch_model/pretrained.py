@@ -53,6 +53,13 @@ def pretrained(
     return net.eval(), imagenet, arguments
 
 
+def load_backbone(features: nn.Module, backbone: str) -> None:
+    """Put ImageNet's weights into a ``LiteBackbone``; what it lacks of them is left out."""
+    own = features.body.state_dict()
+    weights = {name: value for name, value in weights_of(backbone).items() if name in own}
+    features.body.load_state_dict(weights, strict=True)
+
+
 def preprocessing_of(backbone: str, image_size: int | None = None) -> Preprocessing:
     """How the published weights were trained to see: RGB, (x - 127) / 128, central crop."""
     side = image_size or LITE_SIZES[backbone]

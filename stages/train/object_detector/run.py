@@ -14,7 +14,7 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_model.architectures import build
 from ..._shared.torch_model.model_file import Description, Output, save
 from ..._shared.torch_model.preprocessing import Preprocessing
-from ..._shared.torch_model.pretrained import preprocessing_of, weights_of
+from ..._shared.torch_model.pretrained import load_backbone, preprocessing_of
 from ..._shared.torch_setup.configure import configure
 from ..._shared.vision_training.course import History, held_out, train
 from ..._shared.vision_training.pixels import batch_of, scaled
@@ -121,9 +121,7 @@ def _architecture(params: Any) -> tuple[str, dict[str, Any]]:
 def _network(architecture: str, arguments: dict[str, Any], classes: int, params: Any) -> Any:
     net = build(architecture, arguments, classes)
     if params.backbone == "efficientnet-lite0":
-        weights = weights_of(params.backbone)
-        own = net.backbone.body.state_dict()
-        net.backbone.body.load_state_dict({k: v for k, v in weights.items() if k in own})
+        load_backbone(net.backbone, params.backbone)
     return net
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_model.architectures import build
 from ..._shared.torch_model.model_file import Description, Output, save
 from ..._shared.torch_model.preprocessing import Preprocessing
+from ..._shared.torch_model.pretrained import load_backbone, preprocessing_of
 from ..._shared.torch_setup.configure import configure
 from ..._shared.vision_training.augment import augment
 from ..._shared.vision_training.course import History, held_out, train
@@ -23,7 +25,7 @@ from .judge import Verdict, count, iou, mean_iou
 from .masks import IGNORED, Examples, names_of, read
 
 OUTPUTS = (Output("probabilities", "probabilities"), Output("classes", "classes"))
-_RATE = 0.003
+_RATES = {"unet": 0.003, "efficientnet-lite0": 0.001}
 _AT_ONCE = 16
 _DRAWS = 200
 _STILL = {"flip": False, "rotate": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0}
@@ -36,22 +38,12 @@ def run(job: Any) -> None:
     configure(job, params.seed)
     if ("test_images" in job.inputs) != ("test_masks" in job.inputs):
         raise Problem("test_images and test_masks belong together: give both or none")
-    channels, side = 1 if params.grayscale else 3, params.image_size
-    preprocessing = Preprocessing(
-        side,
-        side,
-        "GRAY" if params.grayscale else "RGB",
-        (127.5,) * channels,
-        (127.5,) * channels,
-        params.resize,
-        1.0,
-        "bilinear",
-    )
+    preprocessing = _preprocessing(params)
     named = names_of(job.inputs["masks"], params)
     data, labels = read(job, ("images", "masks"), preprocessing, named)
     learn, asked, how = _parts(job, data, labels, preprocessing)
-    arguments = {"in_channels": channels, "channels": list(params.channels)}
-    net = build("unet", arguments, len(labels))
+    architecture, arguments = _architecture(params)
+    net = _network(architecture, arguments, len(labels))
     history = _learn(net, learn, len(labels), preprocessing, params, job.progress)
     verdict = count(_ask(net, asked.pixels, preprocessing), asked.masks, len(labels))
     figures = _record(job, verdict, labels)
@@ -73,7 +65,7 @@ def run(job: Any) -> None:
         "pixel_accuracy": figures["pixel_accuracy"],
     }
     described = Description(
-        architecture="unet",
+        architecture=architecture,
         arguments=arguments,
         labels=labels,
         preprocessing=preprocessing,
@@ -86,6 +78,29 @@ def run(job: Any) -> None:
     report = {**summary, **figures, "curve": history.rows, "unreadable": data.unreadable}
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     job.outputs["report"].write_text(text + "\n", encoding="utf-8")
+
+
+def _preprocessing(params: Any) -> Preprocessing:
+    side, fit = params.image_size, {"resize": params.resize, "crop": 1.0}
+    if params.backbone == "efficientnet-lite0":
+        return replace(preprocessing_of(params.backbone, side), **fit)
+    colour, count_ = ("GRAY", 1) if params.grayscale else ("RGB", 3)
+    grey = (127.5,) * count_
+    return Preprocessing(side, side, colour, grey, grey, interpolation="bilinear", **fit)
+
+
+def _architecture(params: Any) -> tuple[str, dict[str, Any]]:
+    if params.backbone == "efficientnet-lite0":
+        return "unet-lite0", {"image_size": params.image_size}
+    channels = 1 if params.grayscale else 3
+    return "unet", {"in_channels": channels, "channels": list(params.channels)}
+
+
+def _network(architecture: str, arguments: dict[str, Any], classes: int) -> nn.Module:
+    net = build(architecture, arguments, classes)
+    if architecture == "unet-lite0":
+        load_backbone(net.backbone, "efficientnet-lite0")
+    return net
 
 
 def _parts(
@@ -116,8 +131,12 @@ def _learn(
         places, watched = held_out(len(learn.pixels), 0.1, params.seed + 1)
     weight = _weight(learn.masks, classes, params)
     fill = torch.tensor(preprocessing.mean).view(1, -1, 1, 1)
+    if not params.train_backbone:
+        net.backbone.requires_grad_(False)
 
     def loss_of(chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if params.backbone == "efficientnet-lite0":
+            net.backbone.eval()  # few pictures would spoil the statistics of what is pretrained
         mine = places[chosen].numpy()
         pixels = batch_of(learn.pixels[mine], preprocessing)
         masks = torch.from_numpy(learn.masks[mine]).float()
@@ -135,7 +154,16 @@ def _learn(
         return total / len(watched)
 
     looking = watch if watched is not None else None
-    return train(net, len(places), loss_of, params, tell, rate=_RATE, watch=looking)
+    return train(
+        net,
+        len(places),
+        loss_of,
+        params,
+        tell,
+        rate=_RATES[params.backbone],
+        watch=looking,
+        parameters=[p for p in net.parameters() if p.requires_grad],
+    )
 
 
 def _loss(

@@ -20,6 +20,13 @@ class Augment(Params):
 class SegmentationParams(Params):
     """What is trained, how, and how it is judged."""
 
+    backbone: Literal["unet", "efficientnet-lite0"] = Field(
+        "unet",
+        description="A U-Net from scratch, or with ImageNet's features on its way down.",
+    )
+    train_backbone: bool = Field(
+        True, description="Pretrained: whether its features are trained further."
+    )
     image_size: int = Field(
         128, ge=16, le=1024, description="Side of the input; a multiple of the coarsest step."
     )
@@ -48,7 +55,7 @@ class SegmentationParams(Params):
         default_factory=lambda: [16, 32, 64, 128],
         min_length=2,
         max_length=6,
-        description="Width of each stage of the U; size is halved between stages.",
+        description="From scratch: width of each stage of the U; size is halved between stages.",
     )
     dice_weight: float = Field(
         1.0, ge=0, le=100, description="Of the overlap's loss beside that of each pixel."
@@ -59,7 +66,9 @@ class SegmentationParams(Params):
     epochs: int = Field(30, ge=1, le=2000, description="Times that each picture is seen.")
     batch_size: int = Field(8, ge=1, le=1024, description="Pictures a step.")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="Highest; default 0.003.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=10, description="Highest one; default: 0.003, pretrained 0.001."
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
     weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
     schedule: Literal["cosine", "step", "constant"] = Field(
@@ -79,7 +88,12 @@ class SegmentationParams(Params):
 
     @model_validator(mode="after")
     def _together(self) -> "SegmentationParams":
-        step = 2 ** (len(self.channels) - 1)
+        scratch = self.backbone == "unet"
+        if self.grayscale and not scratch:
+            raise ValueError(f"grayscale: {self.backbone} was trained on three channels")
+        if scratch and not self.train_backbone:
+            raise ValueError("train_backbone: a network from scratch is trained as a whole")
+        step = 2 ** (len(self.channels) - 1) if scratch else 32
         if self.image_size % step:
             raise ValueError(f"image_size: {self.image_size} is no multiple of {step}")
         if any(not 1 <= c <= 1024 for c in self.channels):
@@ -122,11 +136,12 @@ KIND = Kind(
     },
     plots=True,
     details=(
-        "A U-Net from scratch. Masks are grey or palette pictures whose numbers are classes (where "
-        "all hold 0 and 255 alone, background and object), or colour pictures with `colours`; they "
-        "are resized without mixing. The model gives `probabilities` of each class, and `classes`, "
-        "the number of the best one, for each pixel of the square that it reads. Figures are "
-        "counted at that size, on pictures that were not learnt; identical files stay on one side."
+        "A U-Net, from scratch or on ImageNet's features. Masks are grey or palette pictures whose "
+        "numbers are classes (where all hold 0 and 255 alone, background and object), or colour "
+        "pictures with `colours`; they are resized without mixing. The model gives "
+        "`probabilities` of each class, and `classes`, the number of the best one, for each pixel "
+        "of the square that it reads. Figures are counted at that size, on pictures that were not "
+        "learnt; identical files stay on one side."
     ),
     example={"image_size": 128, "epochs": 30},
 )

@@ -12,7 +12,7 @@ from torch import nn
 from ..._shared.torch_model.architectures import build
 from ..._shared.torch_model.detector_net import LiteBackbone
 from ..._shared.torch_model.preprocessing import Preprocessing
-from ..._shared.torch_model.pretrained import preprocessing_of, weights_of
+from ..._shared.torch_model.pretrained import load_backbone, preprocessing_of
 
 BACKBONE = "efficientnet-lite0"
 _DEPTHS = 5
@@ -25,10 +25,8 @@ class Perception(nn.Module):
     def __init__(self, side: int) -> None:
         super().__init__()
         lite = build(BACKBONE, {"image_size": side}, 2)
-        weights = weights_of(BACKBONE)
-        own = lite.body.state_dict()
-        lite.body.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
         self.backbone = LiteBackbone(lite, _DEPTHS).eval().requires_grad_(False)
+        load_backbone(self.backbone, BACKBONE)
         how: Preprocessing = preprocessing_of(BACKBONE, side)
         self.mean, self.std = float(how.mean[0]), float(how.std[0])
 

@@ -1,5 +1,7 @@
 """Parameters that kinds of tables share. Read by their specs, in the engine."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from mlbuild.api import Field, Params, field_validator, model_validator
@@ -71,7 +73,7 @@ class ColumnParams(ReadingParams):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Of every random choice.")
 
     @model_validator(mode="after")
-    def _chosen(self) -> "ColumnParams":
+    def _chosen(self) -> ColumnParams:
         for name in self.types:
             if name in self.exclude:
                 raise ValueError(f"types: '{name}' is excluded")
@@ -97,7 +99,7 @@ class JudgingParams(ColumnParams):
     holdout: float = Field(0.2, gt=0, lt=1, description="Share held out, stratified by label.")
 
     @model_validator(mode="after")
-    def _roles_differ(self) -> "JudgingParams":
+    def _roles_differ(self) -> JudgingParams:
         roles = {"target": self.target, "weight": self.weight, "group": self.group}
         given = [name for name in roles.values() if name is not None]
         for role, name in roles.items():

@@ -16,7 +16,10 @@ Run = Callable[..., Done]
 PHOTOS = ROOT.parent / "shared/data/dogs"
 FILES = sorted(p for p in (ROOT / "pipelines").glob("*.yaml") if ".lock." not in p.name)
 # What a profile is told on the command line, because the checkout does not bring it.
-SETS = {("dogs", "photos"): "photos={folder}"}
+SETS = {
+    ("dogs", "photos"): "photos={folder}",
+    ("similarity", "dogs"): "photos={folder}",
+}
 
 
 def _profiles(file: Path) -> list[str]:

@@ -106,6 +106,9 @@ def test_what_is_not_there_cannot_be_changed(take, classifier, params, message):
     assert take(classifier, **params).error == message
 
 
+# coremltools leaves a temporary folder to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_model_that_needs_a_newer_system_is_told(take, tmp_path):
     net = torch.jit.trace(torch.nn.Linear(64, 64).eval(), torch.zeros(1, 64))
     made = ct.convert(

@@ -277,9 +277,11 @@ def _before_softmax(model: Any) -> str | None:
     name = model.scores_value
     while name in makers:
         use = makers[name]
-        if use.type == "softmax":
-            return str(use.inputs["x"][0])
+        # A program calls it x; a network's layer has a list called input.
+        before = next(iter(use.inputs.get("x") or next(iter(use.inputs.values()), ())), None)
+        if use.type in ("softmax", "softmaxND"):
+            return None if before is None else str(before)
         if use.type not in ("cast", "squeeze", "reshape", "expand_dims", "identity"):
             return None
-        name = use.inputs["x"][0]
+        name = before
     return None

@@ -82,6 +82,7 @@ class Walk:
         return found[::-1]
 
     def is_right(self, name: str) -> bool:
+        """Whether a value is held to be right: given anew, or strongly matched."""
         match = self.matches.get(name)
         return name in self.forced or (
             match is not None and match.strong and not match.piece and name not in self._inherited
@@ -101,6 +102,7 @@ class Walk:
         return {name: known.value for name, known in self.originals_of(step).items()}
 
     def originals_of(self, step: Step) -> dict[str, Known]:
+        """The reference's weights for a step's constants, before they were rounded."""
         key = step.outputs[0] if step.outputs else ""
         if key not in self._known:
             self._known[key] = unrounded(step, self.originals)
@@ -208,6 +210,7 @@ class Walk:
         return False
 
     def given_to(self, step: Step, values: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+        """The inputs of a step among ``values``, by name, for each sample."""
         return [{name: values[name][i] for name in step.inputs} for i in range(len(self.samples))]
 
     def with_origins(self, names: Iterable[str]) -> set[str]:
@@ -231,6 +234,7 @@ class Walk:
         return match is not None and match.strong
 
     def replace(self, name: str, match: Match) -> None:
+        """Put what the reference has in place of a value, and compute what follows again."""
         self.forced[name] = match
         self._stand_in(name)
         for step in self.behind(name):

@@ -105,4 +105,6 @@ def _of_script(net: Any, examples: tuple[torch.Tensor, ...]) -> Any:
 
     # What was put behind a TorchScript is Python: traced once more, it is one again.
     script = net if isinstance(net, torch.jit.ScriptModule) else torch.jit.trace(net, examples)
-    return TS2EPConverter(script, examples).convert()
+    found = TS2EPConverter(script, examples).convert()
+    # That one leaves sizes open which the trace has fixed.
+    return torch.export.export(found.module(), examples)

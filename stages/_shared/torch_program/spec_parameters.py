@@ -69,7 +69,11 @@ class ProgramParams(Params):
     @model_validator(mode="after")
     def _together(self) -> "ProgramParams":
         given = [i.name for i in self.inputs or () if isinstance(i, NamedInput)]
-        named = [*given, *([self.input_name] if self.input_name else []), *(self.output_names or ())]
+        named = [
+            *given,
+            *([self.input_name] if self.input_name else []),
+            *(self.output_names or ()),
+        ]
         for name in named:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"'{name}' is no name: letters, digits and '_', no digit in front")

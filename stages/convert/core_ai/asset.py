@@ -23,6 +23,24 @@ _DTYPES = {
 }
 
 
+_RESOURCE = re.compile(r"\bresource_\d+\b")
+
+
+def settled(program: Any) -> Any:
+    """The same program with its blobs of weights named by their order.
+
+    MLIR names them by a hash that is another in each process, which a program's text shows.
+    """
+    module = program._module._mlir_module
+    text = module.operation.get_asm(enable_debug_info=True)
+    names = {name: f"weights_{i}" for i, name in enumerate(dict.fromkeys(_RESOURCE.findall(text)))}
+    if not names:
+        return program
+    with module.context:
+        plain = type(module).parse(_RESOURCE.sub(lambda found: names[found[0]], text))
+    return type(program)._from_mlir_module(plain)
+
+
 def settle(folder: Path) -> None:
     """Metadata in one order, without the date of writing."""
     file = folder / _METADATA

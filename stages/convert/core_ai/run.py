@@ -14,7 +14,7 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_program.exporting import exported, refused
 from ..._shared.torch_program.program import Program, read
 from ..._shared.torch_setup.configure import configure
-from .asset import check, facts, settle
+from .asset import check, facts, settle, settled
 
 _OPERATORS = re.compile(r"(?:unsupported ATen|non-decomposed) ops: ([\w., ]+?)\. ")
 
@@ -54,7 +54,7 @@ def _converted(program: Program, log: Any) -> Any:
                 input_names=[given.name for given in program.inputs],
                 output_names=[name for name, _ in program.outputs],
             )
-            return converter.to_coreai()
+            return settled(converter.to_coreai())
     except Exception as error:  # the converter raises whatever it stumbles over
         log(traceback.format_exc())
         lacking = _OPERATORS.search(str(error))

@@ -40,7 +40,9 @@ def run(job: Any) -> None:
     file.write_bytes(lowered.to_executorch().buffer)
     append(file, description)
     names = [str(n.target) for n in lowered.exported_program().graph.nodes if n.op != "output"]
-    calls = [name for name in names if "aten" in name or "executorch" in name or "dim_order" in name]
+    calls = [
+        name for name in names if "aten" in name or "executorch" in name or "dim_order" in name
+    ]
     delegated = sum(_DELEGATE in name for name in calls)
     job.metric("size_mb", file.stat().st_size / 1e6)
     job.metric("delegated", delegated)

@@ -59,5 +59,3 @@ def _asked(program: Program, file: Path, threads: int) -> tuple[torch.Tensor, ..
             hint="try another opset",
         ) from error
     return tuple(torch.from_numpy(value) for value in found)
-
-

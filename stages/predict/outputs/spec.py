@@ -56,6 +56,8 @@ KIND = Kind(
             "CoreMLFile": "torch",
             "OnnxModel": "onnx",
             "TFLiteModel": "litert",
+            "ExecuTorchModel": "executorch",
+            "JaxModel": "jax",
             "KerasModel": "tensorflow",
             "SavedModel": "tensorflow",
             "FrozenGraph": "tensorflow",
@@ -71,7 +73,7 @@ KIND = Kind(
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | CoreMLModel | CoreMLFile | OnnxModel | "
             "TFLiteModel | KerasModel | SavedModel | FrozenGraph | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel",
+            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel",
             "Who is asked.",
         ),
         "samples": In(

@@ -169,9 +169,10 @@ def _output(output: Any, source: Source, params: Any) -> Any:
         pixels = source.features[0].pixels
         layout = {"GRAY": "GRAYSCALE"}.get(pixels.colour, pixels.colour)
         return ct.ImageType(name=output.name, color_layout=getattr(ct.colorlayout, layout))
-    # What suppression reads stays in float32: it is the last to tell boxes apart.
-    boxes = output.gives in ("boxes", "confidences")
-    return ct.TensorType(name=output.name, dtype=np.float32 if boxes else None)
+    # What suppression reads stays in float32: it is the last to tell boxes apart. So does a number
+    # in units of its own, which may be beyond float16.
+    whole = output.gives in ("boxes", "confidences") or bool(source.columns)
+    return ct.TensorType(name=output.name, dtype=np.float32 if whole else None)
 
 
 def _classifier(source: Source, params: Any, returns: str) -> Any:

@@ -50,6 +50,9 @@ def find(
     if source.is_file() and source.name.lower().endswith(TABLES):
         return spread(_rows(source, reading), limit)
     found = sorted(_below(source), key=lambda sample: sample.name)
+    tables = [p for p in source.glob("[!.]*") if p.name.lower().endswith(TABLES)]
+    if not found and len(tables) == 1:  # a part of a table, as data/split leaves it
+        return spread(_rows(tables[0], reading), limit)
     if not found:
         raise Problem(
             f"samples: {source.name} holds neither pictures nor .npz files",

@@ -1,7 +1,7 @@
 """convert/coreml: a trained network as a Core ML package."""
 
 import re
-from typing import Literal
+from typing import List, Literal, Union  # noqa: UP035 - evaluated, on 3.8 too
 
 from mlbuild.api import (
     ByInput,
@@ -20,7 +20,7 @@ _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
-Dimension = int | str | list[int]
+Dimension = Union[int, str, List[int]]  # noqa: UP006, UP007
 
 
 def _named(name: str) -> str:
@@ -248,6 +248,7 @@ KIND = Kind(
             "XGBoostModel": "classical",
             "LightGBMModel": "classical",
             "LibsvmModel": "classical",
+            "TuriModel": "turicreate",
         },
     ),
     params=ConvertParams,
@@ -255,7 +256,7 @@ KIND = Kind(
     inputs={
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel",
+            "LightGBMModel | LibsvmModel | TuriModel",
             "The trained model.",
         ),
         "samples": In(

@@ -65,6 +65,7 @@ KIND = Kind(
             "XGBoostModel": "classical",
             "LightGBMModel": "classical",
             "LibsvmModel": "classical",
+            "TuriModel": "turicreate",
         },
     ),
     params=PredictParams,
@@ -73,7 +74,7 @@ KIND = Kind(
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | CoreMLModel | CoreMLFile | OnnxModel | "
             "TFLiteModel | KerasModel | SavedModel | FrozenGraph | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel",
+            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel | TuriModel",
             "Who is asked.",
         ),
         "samples": In(

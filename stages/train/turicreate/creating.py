@@ -11,6 +11,7 @@ from ..._shared.problem.problem import Problem
 
 Options = Dict[str, Any]  # noqa: UP006
 _SEEDED = {"logistic-classifier": "seed"}  # others that draw call it random_seed
+_OWN_COLUMNS = ("cluster_id", "distance", "row_id", "size", "sum_squared_distance")
 _UNSEEDED = ("classifier", "regression", "linear-regression", "svm-classifier")
 
 
@@ -54,6 +55,12 @@ def told(create: Callable[..., Any], *given: Any, **options: Any) -> Any:
 
 def _kmeans(turicreate: Any, options: Options, frame: Any, seed: int) -> Any:
     """Its own choice of centres draws from the clock: the seed chooses rows instead."""
+    taken = sorted(set(frame.column_names()) & set(_OWN_COLUMNS))
+    if taken:
+        raise Problem(
+            f"kmeans has a column '{taken[0]}' of its own: rename yours",
+            hint=f"data/table does: rename: {{{taken[0]}: ...}}",
+        )
     count = options["num_clusters"]
     if len(frame) < count:
         raise Problem(f"num_clusters: {count}, but there are {len(frame)} rows")

@@ -131,7 +131,10 @@ class Interactions:
         names = sorted(users)
         chosen = [names[int(p)] for p in spread(len(names), self._job.params.samples)]
         known = len({*self.all.items.tolist(), *self._known()})
-        columns = {"interactions": [users[u] for u in chosen], "k": [known] * len(chosen)}
+        given = [users[u] for u in chosen]
+        if self.toolkit.get("similarity_type", "jaccard") == "jaccard":  # no rating counts
+            given = [dict.fromkeys(items, 1.0) for items in given]
+        columns = {"interactions": given, "k": [known] * len(chosen)}
         write_rows(self._job.outputs["samples"] / "samples.csv", columns)
 
     def _known(self) -> List[str]:  # noqa: UP006

@@ -38,8 +38,8 @@ def table(tmp_path: Path) -> Any:
 def mixed(table: Any) -> Path:
     """Two numbers and a colour; a label and a number that follow from them."""
     random = np.random.RandomState(3)
-    size, weight = random.uniform(1, 9, 150), random.uniform(-2, 2, 150)
+    length, weight = random.uniform(1, 9, 150), random.uniform(-2, 2, 150)
     colour = random.choice(["blue", "green", "red"], 150)
-    price = 3 * size + weight + 5 * (colour == "red")
-    columns = {"size": size, "weight": weight, "colour": colour, "price": price}
+    price = 3 * length + weight + 5 * (colour == "red")
+    columns = {"length": length, "weight": weight, "colour": colour, "price": price}
     return table("mixed.csv", {**columns, "sold": np.where(price > 16, "yes", "no")})

@@ -117,7 +117,7 @@ def test_a_recommender_finds_what_users_kept(
 def test_groups_are_found_without_a_target(
     run_kind: Any, mixed: Path, tmp_path: Path, own: dict
 ) -> None:
-    params = {"toolkit": own, "include": ["size", "weight"]}
+    params = {"toolkit": own, "include": ["length", "weight"]}
     ran = run_kind(KIND, params=params, inputs={"data": mixed}, tmp_path=tmp_path)
     assert ran.ok, ran.error
     assert ran.metrics["clusters"] >= 1
@@ -134,7 +134,7 @@ def test_topics_and_neighbours_are_learnt(
     assert ran.ok, ran.error
     assert ran.metrics["perplexity"] > 0
     assert len(ran.json("report")["topics"]) == 2
-    params = {"toolkit": tool("nearest-neighbors"), "include": ["size", "weight"]}
+    params = {"toolkit": tool("nearest-neighbors"), "include": ["length", "weight"]}
     assert run_kind(KIND, params=params, inputs={"data": mixed}, tmp_path=tmp_path).ok
 
 

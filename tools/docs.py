@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from pipeline_page import pipeline_markdown  # noqa: E402 - after the path is set
 
 from mlbuild.cli.main import VERBS, cli  # noqa: E402 - after the path is set
 from mlbuild.pipeline.schema import schema_text  # noqa: E402
@@ -47,6 +49,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/commands.md": commands_markdown(),
         ROOT / "docs/kinds.md": kinds_markdown(kinds),
+        ROOT / "docs/pipeline-file.md": pipeline_markdown(),
         ROOT / "mlbuild/pipeline/schema.json": schema_text(kinds),
     }
 

@@ -143,6 +143,18 @@ def test_squares_are_found_and_the_core_ml_model_finds_them_too(run_kind, tmp_pa
     assert judged.metrics["drop"] == pytest.approx(
         judged.metrics["reference_map50"] - judged.metrics["map50"]
     )
+    swift = run_kind(
+        "package/swift",
+        tmp_path=tmp_path,
+        inputs={"model": palette.outputs["model"]},
+    )
+    assert swift.ok, swift.error
+    [wrapper] = (swift.outputs["package"] / "Sources").rglob("*.swift")
+    text = wrapper.read_text()
+    assert 'objects: [String] = [\n        "blue",\n        "red",\n    ]' in text
+    assert "func detect(" in text
+    assert "classify" not in text
+
     refused = run_kind(
         "validate/detection",
         tmp_path=tmp_path,

@@ -26,6 +26,7 @@ class Facts:
     summary: dict[str, Any]  # of mlbuild.coreml.summarize
     description: Description
     labels: tuple[str | int, ...]
+    objects: tuple[str, ...] = ()  # labels of what a detector finds, by column
 
 
 def read(package: Path) -> Facts:
@@ -43,9 +44,19 @@ def read(package: Path) -> Facts:
             function, weights = read_function(files.spec.mlProgram, name), WeightFiles(files.folder)
             weights.check(function)
             labels = class_labels(function, weights)
-        return Facts(summary, describe(files.spec, None, labels), labels)
+        return Facts(summary, describe(files.spec, None, labels), labels, _objects(files.spec))
     except CoreMLError as error:
         raise Problem(f"the model cannot be packaged: {error}") from error
+
+
+def _objects(spec: Any) -> tuple[str, ...]:
+    """The labels that a pipeline's last model, a suppression of boxes, knows."""
+    if spec.WhichOneof("Type") != "pipeline" or not spec.pipeline.models:
+        return ()
+    last = spec.pipeline.models[-1]
+    if last.WhichOneof("Type") != "nonMaximumSuppression":
+        return ()
+    return tuple(last.nonMaximumSuppression.stringClassLabels.vector)
 
 
 def accepted(

@@ -1,4 +1,4 @@
-"""The texts of a Swift package around one Core ML model."""
+"""The texts of a Swift package around a Core ML model and its variants."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..problem.problem import Problem
 from .features import Property, properties
 from .names import comment, literal
 from .syntax import complaint
+from .variants import Variant
 
 # The oldest systems of each specification version. watchOS lacks Core Image.
 _PLATFORMS = {
@@ -43,6 +44,14 @@ class Preparation:
         return Preparation(_SCALINGS.get(resize, "centerCrop"), crop)
 
 
+@dataclass(frozen=True)
+class Bundled:
+    """What lies in the bundle beside the model: newer variants first, and names of files."""
+
+    variants: tuple[Variant, ...] = ()
+    files: tuple[str, ...] = ()
+
+
 def texts(
     name: str,
     kind: str,
@@ -50,6 +59,7 @@ def texts(
     platforms: Mapping[str, str],
     preparation: Preparation,
     accepted: Sequence[Mapping[str, Any]],
+    bundled: Bundled = Bundled(),
 ) -> dict[str, str]:
     """All text files by their path in the package.
 
@@ -60,6 +70,7 @@ def texts(
         platforms: oldest systems that replace what follows from the model.
         preparation: of pictures.
         accepted: figures of reports, for the README.
+        bundled: what is beside the model.
 
     Raises:
         Problem: a feature or platform is unknown, or what came out is no Swift.
@@ -74,6 +85,8 @@ def texts(
         "target": facts.summary["target"],
         "size": f"{facts.summary['size_bytes'] / 1e6:.2f}",
         "accepted": _rows(accepted),
+        "variants": bundled.variants,
+        "files": bundled.files,
     }
     pages = {
         "Package.swift": "Package.swift.j2",
@@ -117,6 +130,7 @@ def _interface(facts: Facts) -> dict[str, Any]:
         "has_images": any(f.kind == "image" for f in (*inputs, *outputs)),
         "scores": _scores(outputs, description.predicted_probabilities, facts.labels),
         "labels": [literal(v) if isinstance(v, str) else str(v) for v in facts.labels],
+        "objects": _objects(outputs, facts.objects),
         "label_type": "String" if all(isinstance(v, str) for v in facts.labels) else "Int64",
         "about": comment(metadata.get("description") or "A Core ML model."),
         "metadata": [
@@ -132,8 +146,26 @@ def _scores(outputs: list[Property], name: str | None, labels: Sequence[Any]) ->
     return found[0] if found and labels else None
 
 
+def _objects(outputs: list[Property], labels: Sequence[str]) -> dict[str, Any] | None:
+    """What turns a detector's rows into objects: labels, and the properties that hold the rows."""
+    found = {f.name: f for f in outputs if f.kind == "multi_array"}
+    if not labels or not {"confidence", "coordinates"} <= set(found):
+        return None
+    return {
+        "labels": [literal(label) for label in labels],
+        "confidence": found["confidence"].identifier,
+        "coordinates": found["coordinates"].identifier,
+    }
+
+
+def platforms_of(version: int) -> list[tuple[str, str]]:
+    """The oldest systems that run a model of a specification version."""
+    newest = _PLATFORMS[max(_PLATFORMS)] if version > max(_PLATFORMS) else _PLATFORMS[6]
+    return list(_PLATFORMS.get(version, newest).items())
+
+
 def _platforms(version: int, wanted: Mapping[str, str]) -> list[tuple[str, str]]:
-    known = _PLATFORMS.get(version, _PLATFORMS[max(_PLATFORMS)] if version > 10 else _PLATFORMS[6])
+    known = dict(platforms_of(version))
     unknown = sorted(set(wanted) - set(known))
     if unknown:
         raise Problem(f"platforms: {unknown[0]!r} is unknown, allowed: {', '.join(known)}")

@@ -21,6 +21,8 @@ def vectorize(graph: Graph, parts: Sequence[Value]) -> Value:
             spec.featureVectorizer.inputList.add(inputColumn=part.name, inputDimensions=size)
 
     graph.model("featureVectorizer", parts, [target], fill)
+    elements = [(p.name, i) for p, size in zip(parts, sizes, strict=True) for i in range(size)]
+    graph.hints.same(target.name, elements)
     return target
 
 
@@ -41,6 +43,7 @@ def extract(graph: Graph, source: Value, indices: Sequence[int]) -> Value:
         spec.arrayFeatureExtractor.extractIndex.extend(int(i) for i in indices)
 
     graph.model("arrayFeatureExtractor", [source], [target], fill)
+    graph.hints.same(target.name, [(source.name, int(i)) for i in indices])
     return target
 
 
@@ -68,6 +71,9 @@ def scale(graph: Graph, x: Value, shift: Any = None, factor: Any = None) -> Valu
             spec.scaler.scaleValue.extend(np.ravel(factor).astype(float).tolist())
 
     graph.model("scaler", [x], [target], fill)
+    by = 1.0 if factor is None else factor
+    moved = np.multiply(0.0 if shift is None else shift, by)
+    graph.hints.same(target.name, [(x.name, i) for i in range(x.width)], by, moved)
     return target
 
 
@@ -90,6 +96,7 @@ def impute(graph: Graph, x: Value, values: Any, replace: float | None = None) ->
             spec.imputer.replaceDoubleValue = float(replace)
 
     graph.model("imputer", [x], [target], fill)
+    graph.hints.same(target.name, [(x.name, i) for i in range(x.width)])
     return target
 
 
@@ -104,6 +111,7 @@ def impute_one(graph: Graph, x: Value, value: Any, replace: Any = None) -> Value
             setattr(spec.imputer, f"replace{name}Value", replace)
 
     graph.model("imputer", [x], [target], fill, takes_missing=True)
+    graph.hints.same(target.name, [(x.name, 0)])
     return target
 
 

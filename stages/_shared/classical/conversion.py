@@ -163,9 +163,10 @@ def _firm(
     """
     random = np.random.default_rng(task.seed + 2)
     numbers = {n for n, kind in task.columns if kind == "number"}
+    spread = {n: 4e-7 * (np.nanstd([r[n] for r in rows]) or 1.0) for n in numbers}
     moved = [
         {
-            n: v * (1 + 4e-7 * random.choice((-1, 1))) if n in numbers and v % 1 else v
+            n: v + spread[n] * random.choice((-1, 1)) if n in numbers and v % 1 else v
             for n, v in r.items()
         }
         for r in rows

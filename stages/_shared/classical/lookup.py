@@ -77,6 +77,15 @@ def _marked(values: Any, mark: float) -> Any:
     return None if values is None else np.nan_to_num(np.asarray(values, float), nan=mark)
 
 
+def require_text(column: Column, value: Any) -> None:
+    """Refuse a column of numbers where a text is known of it."""
+    if isinstance(value, str) and not column.is_text:
+        raise Problem(
+            f"column '{column.name}' is taken for numbers, but '{value}' is one of its categories",
+            hint=f"say so: columns: [..., {{name: {column.name}, type: category}}]",
+        )
+
+
 def is_missing(value: Any) -> bool:
     """None and NaN."""
     return value is None or (isinstance(value, float) and np.isnan(value))
@@ -93,12 +102,8 @@ def _coded(frame: Frame, column: Column, table: Table) -> tuple[Column, list[flo
     """A column of numbers, and each category's number in it."""
     hints = frame.graph.hints
     if not column.is_text:
-        text = next((c for c in table.categories if isinstance(c, str)), None)
-        if text is not None:
-            raise Problem(
-                f"column '{column.name}' is taken for numbers, but '{text}' is one of its categories",
-                hint=f"say so: columns: [..., {{name: {column.name}, type: category}}]",
-            )
+        for category in table.categories:
+            require_text(column, category)
         known = [float(c) for c in table.categories if not is_missing(c)]
         hints.add([column], np.array(known).reshape(-1, 1))
         return column, [np.nan if is_missing(c) else float(c) for c in table.categories]

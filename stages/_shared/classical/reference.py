@@ -45,6 +45,8 @@ def of_sklearn(
 def _table(estimator: Any, columns: Sequence[tuple[str, str]], rows: Rows) -> Any:
     names = getattr(estimator, "feature_names_in_", None)
     texts = {n for n, kind in columns if kind == "category"}
+    # A missing text is NaN for scikit-learn; None would be a category.
+    rows = [{n: np.nan if v is None else v for n, v in row.items()} for row in rows]
     if names is None:
         kind = object if texts else np.float64
         return np.array([[row[n] for n, _ in columns] for row in rows], dtype=kind)
@@ -74,7 +76,19 @@ def _classified(estimator: Any, given: Any) -> Expected:
     if probabilities is not None:
         found.values["probabilities"] = probabilities
         found.deciding.append(probabilities)
+        if (threshold := _threshold(estimator)) is not None:
+            shares = probabilities[:, 1]
+            found.deciding.append(np.stack([np.full(len(shares), threshold), shares], axis=1))
     return found
+
+
+def _threshold(estimator: Any) -> float | None:
+    """Where a classifier of two classes says another label than the more probable one."""
+    if type(estimator).__name__ == "TunedThresholdClassifierCV":
+        return float(estimator.best_threshold_)
+    if type(estimator).__name__ == "FixedThresholdClassifier":
+        return 0.5 if estimator.threshold == "auto" else float(estimator.threshold)
+    return None
 
 
 def _maybe(estimator: Any, method: str, given: Any) -> Any:

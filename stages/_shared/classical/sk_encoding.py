@@ -11,7 +11,14 @@ from .blocks import impute, impute_one
 from .ensemble import EQUAL, LESS, regressor, stump
 from .frame import Column, Frame
 from .graph import DOUBLE
-from .lookup import MISSING_TEXT, Table, is_missing, look_up, look_up_with_gaps
+from .lookup import (
+    MISSING_TEXT,
+    Table,
+    is_missing,
+    look_up,
+    look_up_with_gaps,
+    require_text,
+)
 from .registry import maps, refuse
 
 
@@ -111,6 +118,8 @@ def simple_imputer(imputer: Any, frame: Frame) -> Frame:
 
 def _filled(imputer: Any, frame: Frame, column: Column, value: Any) -> Column:
     missing = imputer.missing_values
+    if isinstance(value, str):
+        require_text(column, value)
     if column.is_text:
         sign = missing if isinstance(missing, str) else MISSING_TEXT
         return Column(column.name, impute_one(frame.graph, column.source, str(value), sign))

@@ -214,7 +214,11 @@ def linear() -> Iterator[Case]:
     ):
         yield case(make, y=NUMBER, x=scaled)
     for name in (
-        "LinearRegression", "Ridge", "MultiTaskLasso", "MultiTaskElasticNet", "MultiTaskLassoCV",
+        "LinearRegression",
+        "Ridge",
+        "MultiTaskLasso",
+        "MultiTaskElasticNet",
+        "MultiTaskLassoCV",
         "MultiTaskElasticNetCV",
     ):
         yield case(getattr(lm, name), y=SEVERAL, name=f"{name} of two numbers")
@@ -482,7 +486,7 @@ def composed() -> Iterator[Case]:
         ),
         (lambda: SelfTrainingClassifier(bayes), np.where(np.arange(ROWS) % 4, THREE, -1)),
         (lambda: search.FixedThresholdClassifier(forest, threshold=0.3), TWO),
-        (lambda: search.TunedThresholdClassifierCV(forest, cv=2), TWO),
+        (lambda: search.TunedThresholdClassifierCV(logistic, cv=2), TWO),
         (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes)], voting="soft"), NAMES),
         (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes), ("c", tree.DecisionTreeClassifier(max_depth=2))]), NAMES),  # fmt: skip
         (lambda: ensemble.VotingRegressor([("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))], weights=[1, 2]), NUMBER),  # fmt: skip

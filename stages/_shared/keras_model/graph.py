@@ -10,7 +10,7 @@ from ..problem.problem import Problem
 
 _SILENT = ("Const", "NoOp", "Assert", "Placeholder", "PlaceholderWithDefault")
 _SAME = ("Identity", "Reshape", "Squeeze", "IdentityN", "Cast", "StopGradient")
-_LINEAR = ("BiasAdd", "MatMul", "BatchMatMulV2", "Add", "AddV2", "Conv2D", "Mean")
+_LINEAR = ("BiasAdd", "MatMul", "BatchMatMulV2", "Add", "AddV2", "Conv2D")
 
 
 def parsed(tf: Any, path: Path) -> Any:

@@ -14,6 +14,7 @@ from coremltools.converters.mil.mil.scope import ScopeSource
 from torch import nn
 
 from ..._shared.problem.problem import Problem
+from .formats import options, settled
 from .sources import Feature, Source
 
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int32": np.int32}
@@ -53,29 +54,29 @@ def convert(source: Source, params: Any, returns: str, log: Any) -> Any:
     Raises:
         Problem: the network or one of its operators is not supported.
     """
-    softmax = _wants_softmax(source, params, returns)
+    softmax = wants_softmax(source, params, returns)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of deprecations, and of names that it changes
-            return ct.convert(
+            converted = ct.convert(
                 _program(source, softmax, log),
-                convert_to="mlprogram",
-                inputs=None if _self_described(source) else [_type(f) for f in source.features],
+                inputs=None if _self_described(source) else [type_of(f) for f in source.features],
                 outputs=_outputs(source, params, returns),
                 states=_states(source) or None,
-                classifier_config=_classifier(source, params, returns),
-                minimum_deployment_target=getattr(ct.target, params.target),
-                compute_precision=_precision(source, params),
+                classifier_config=classifier_of(source, params, returns),
                 skip_model_load=True,
+                **options(params, precision_of(source, params)),
             )
+            return settled(converted, params)
     except Problem:
         raise
     except Exception as error:  # coremltools raises whatever its passes stumble over
         log(traceback.format_exc())
-        raise _refused(error) from error
+        raise refused(error) from error
 
 
-def _wants_softmax(source: Source, params: Any, returns: str) -> bool:
+def wants_softmax(source: Source, params: Any, returns: str) -> bool:
+    """Whether a softmax is put behind the network."""
     if source.outputs and params.softmax == "add":
         raise Problem(f"softmax: add, but the model is no classifier: {source.task}")
     if params.softmax == "auto":
@@ -123,7 +124,8 @@ def _self_described(source: Source) -> bool:
     )
 
 
-def _type(feature: Feature) -> Any:
+def type_of(feature: Feature) -> Any:
+    """What coremltools calls the type of an input."""
     # A fresh object for each call: ct.convert writes into those that it is given.
     shape = _shape(feature)
     if feature.pixels is None:
@@ -175,7 +177,8 @@ def _output(output: Any, source: Source, params: Any) -> Any:
     return ct.TensorType(name=output.name, dtype=np.float32 if whole else None)
 
 
-def _classifier(source: Source, params: Any, returns: str) -> Any:
+def classifier_of(source: Source, params: Any, returns: str) -> Any:
+    """The labels, as coremltools takes them; None where no classifier is asked for."""
     if returns != "classifier":
         return None
     return ct.ClassifierConfig(list(source.labels), predicted_feature_name=params.label_output)
@@ -189,7 +192,8 @@ def _states(source: Source) -> list[Any]:
     ]
 
 
-def _precision(source: Source, params: Any) -> Any:
+def precision_of(source: Source, params: Any) -> Any:
+    """What is computed in float16, as coremltools takes it."""
     if params.precision == "float32":
         return ct.precision.FLOAT32
     kept, parts = params.float32_ops, set(source.facts.get("float32_modules", ()))
@@ -206,7 +210,8 @@ def _precision(source: Source, params: Any) -> Any:
     return ct.transform.FP16ComputePrecision(op_selector=in_float16)
 
 
-def _refused(error: Exception) -> Problem:
+def refused(error: Exception) -> Problem:
+    """What coremltools stumbled over, as a message for a user."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines)[:500] or type(error).__name__
     hint = "the whole traceback is in the stage's log"

@@ -100,6 +100,9 @@ def _operators(spec: Any) -> Counter[str]:
     counted: Counter[str] = Counter()
     if spec.WhichOneof("Type") == "pipeline":
         return sum((_operators(model) for model in spec.pipeline.models), counted)
+    network = spec.WhichOneof("Type")
+    if network.startswith("neuralNetwork"):
+        counted.update(layer.WhichOneof("layer") for layer in getattr(spec, network).layers)
     for function in spec.mlProgram.functions.values():
         for block in function.block_specializations.values():
             counted.update(op.type for op in block.operations if op.type != "const")

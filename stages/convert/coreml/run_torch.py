@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from ..._shared.coreml_package.canonical import save, size_of
-from ..._shared.problem.problem import Problem, told
+from ..._shared.problem.problem import told
 from ..._shared.torch_setup.configure import configure
 from .columns import as_vector, with_columns
 from .conversion import convert
 from .describe import check, describe, report
 from .functions import check_target, convert_functions
-from .sources import DETECTOR, Source, read
+from .sources import DETECTOR, Source, read, returned
 from .suppression import with_suppression
 
 
@@ -21,7 +21,7 @@ def run(job: Any) -> None:
     """Read, convert, describe, check, save."""
     configure(job)
     source = read(job)
-    returns = _returns(source, job.params)
+    returns = returned(source, job.params)
     if source.columns:
         source = as_vector(source, job.params)
     job.progress(0, 2, "converting")
@@ -52,15 +52,3 @@ def _whole(mlmodel: Any, source: Source, params: Any) -> Any:
     if source.columns and params.features == "columns":
         return with_columns(mlmodel, source, source.columns)
     return mlmodel
-
-
-def _returns(source: Source, params: Any) -> str:
-    if source.outputs:
-        if params.output != "auto":
-            raise Problem(f"output: {params.output}, but the model is no classifier: {source.task}")
-        return "outputs"
-    if params.output == "classifier" and not source.labels:
-        raise Problem("output: classifier needs labels", hint="give labels: [...]")
-    if params.output != "auto":
-        return params.output
-    return "classifier" if source.labels else "logits"

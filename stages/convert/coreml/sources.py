@@ -87,6 +87,23 @@ def read(job: Any) -> Source:
     return Source(program, form, features, labels, gives=None)
 
 
+def returned(source: Source, params: Any) -> str:
+    """What the model returns: "classifier", "probabilities", "logits", or its own "outputs".
+
+    Raises:
+        Problem: it cannot return what was asked for.
+    """
+    if source.outputs:
+        if params.output != "auto":
+            raise Problem(f"output: {params.output}, but the model is no classifier: {source.task}")
+        return "outputs"
+    if params.output == "classifier" and not source.labels:
+        raise Problem("output: classifier needs labels", hint="give labels: [...]")
+    if params.output != "auto":
+        return params.output
+    return "classifier" if source.labels else "logits"
+
+
 def _form(path: Path) -> str:
     if path.is_dir():
         raise Problem(f"{path.name} is a folder without model.json: not a torch model")

@@ -54,6 +54,9 @@ class InputFacts(Params):
     bias: float | list[float] = Field(
         0.0, description="Added after scaling; one number or one for each channel."
     )
+    tensor: str | None = Field(
+        None, description="Of a TensorFlow graph: the tensor that this is, where names differ."
+    )
 
     @field_validator("shape")
     @classmethod
@@ -125,8 +128,22 @@ class ConvertParams(Params):
     """How the network is converted and what the package says of itself."""
 
     target: Literal[
-        "iOS15", "iOS16", "iOS17", "iOS18", "macOS12", "macOS13", "macOS14", "macOS15"
+        "iOS13",
+        "iOS14",
+        "iOS15",
+        "iOS16",
+        "iOS17",
+        "iOS18",
+        "macOS12",
+        "macOS13",
+        "macOS14",
+        "macOS15",
     ] = Field("iOS17", description="Oldest system that shall run the model.")
+    format: Literal["mlprogram", "neuralnetwork"] = Field(
+        "mlprogram",
+        description="Of a network: an ML Program, or the NeuralNetwork of iOS13 and iOS14, which "
+        "those targets need.",
+    )
     precision: Literal["float16", "float32"] = Field(
         "float16", description="Type of weights and values while computing."
     )
@@ -143,7 +160,8 @@ class ConvertParams(Params):
     softmax: Literal["auto", "add", "none"] = Field(
         "auto",
         description="Whether a softmax is put behind the network. `auto` adds one where the model "
-        "says that it gives logits; a TorchScript or exported program does not say.",
+        "says that it gives logits, or a TensorFlow graph ends so; a TorchScript or exported "
+        "program does not say.",
     )
     labels: list[str] | None = Field(
         None, description="Class labels of a TorchScript or exported program, in output order."
@@ -176,6 +194,15 @@ class ConvertParams(Params):
     )
     output_names: list[str] | None = Field(
         None, description="Names of several outputs of a TorchScript or exported program."
+    )
+    output_tensors: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Of a frozen TensorFlow graph: the tensors to return, called as `output_names` "
+        "says; if not given, those that nothing else in the graph uses.",
+    )
+    signature: str | None = Field(
+        None, description="Of a SavedModel: which of its functions; if not given, its default."
     )
     suppression: bool = Field(
         True,
@@ -224,6 +251,13 @@ class ConvertParams(Params):
             raise ValueError("softmax: add gives no logits")
         if self.output_names and self.output in ("classifier", "probabilities"):
             raise ValueError("output_names: a classifier's outputs are label_output, score_output")
+        old = self.target in ("iOS13", "iOS14")
+        if self.format == "neuralnetwork" and not old:
+            raise ValueError("format: neuralnetwork is for target iOS13 or iOS14, say which")
+        if self.format == "mlprogram" and old:
+            raise ValueError(f"target: {self.target} runs no ML Program; format: neuralnetwork")
+        if self.format == "neuralnetwork" and self.float32_ops:
+            raise ValueError("float32_ops: a NeuralNetwork does not say what is in float32")
         thresholds = (self.iou_threshold, self.confidence_threshold)
         if not self.suppression and thresholds != (None, None):
             raise ValueError("suppression: false leaves no use for thresholds")
@@ -248,6 +282,9 @@ KIND = Kind(
             "XGBoostModel": "classical",
             "LightGBMModel": "classical",
             "LibsvmModel": "classical",
+            "KerasModel": "tensorflow",
+            "SavedModel": "tensorflow",
+            "FrozenGraph": "tensorflow",
             "TuriModel": "turicreate",
         },
     ),
@@ -256,7 +293,7 @@ KIND = Kind(
     inputs={
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel | TuriModel",
+            "LightGBMModel | LibsvmModel | KerasModel | SavedModel | FrozenGraph | TuriModel",
             "The trained model.",
         ),
         "samples": In(
@@ -291,6 +328,10 @@ KIND = Kind(
         "preprocessing stands in the metadata under `mlbuild.preprocessing`, so that later stages "
         "and apps can crop alike. TorchScript and exported programs need `inputs`; an exported "
         "program may hold pickled values and is read only from an input with `trust: true`. "
+        "Keras models (.h5 and .keras, of tf-keras and of Keras 3), SavedModels and frozen graphs "
+        "bring names and shapes; `inputs` says which of them are images and fills sizes that they "
+        "leave open. What becomes of them is run beside TensorFlow on a drawn example before it "
+        "is written: values that are not finite, or others, fail the stage. "
         "An object detector becomes a pipeline of its network and Core ML's own suppression of "
         "overlapping boxes, with the inputs `iouThreshold` and `confidenceThreshold` and the "
         "outputs `confidence` and `coordinates`, which Vision reads as recognized objects. "

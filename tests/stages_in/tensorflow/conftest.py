@@ -89,3 +89,14 @@ def frozen(tf: Any, net: Any) -> Any:
         return path, model
 
     return write
+
+
+@pytest.fixture
+def tree() -> Any:
+    """``tree(path) -> {relative path: bytes}``: what two equal results agree in."""
+
+    def read(path: Path) -> Any:
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        return {str(p.relative_to(path.parent)): p.read_bytes() for p in files}
+
+    return read

@@ -1,4 +1,4 @@
-"""A Swift package around a Core ML model."""
+"""A Swift package around a Core ML model, or several for different systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..._shared.digests.tree import files_of
 from ..._shared.packaging.facts import accepted, read
 from ..._shared.problem.problem import Problem, told
 from ..._shared.swift.names import type_name
-from ..._shared.swift.package import Preparation, texts
+from ..._shared.swift.package import Bundled, Preparation, platforms_of, texts
+from ..._shared.swift.variants import variants
 
 _PREPROCESSING = "mlbuild.preprocessing"  # metadata that convert/coreml writes
 
@@ -28,18 +29,56 @@ def run(job: Any) -> None:
             f"type: {kind!r} is the package's own name, which Xcode gives the class it generates",
             hint=f"call it {name}Classifier or {name}Model",
         )
-    reports = accepted(job.inputs.get("reports") or [], job.axes.get("reports") or [], model)
+    others = list(job.inputs.get("variants") or [])
+    newer, order = variants(name, facts, [read(other) for other in others], platforms_of)
+    files = _files(job.inputs.get("files") or [], name)
+    reports = _accepted(job, [model, *others])
     preparation = Preparation.of(_preprocessing(facts.description.metadata))
-    written = texts(name, kind, facts, job.params.platforms, preparation, reports)
+    bundled = Bundled(tuple(newer), tuple(sorted(files)))
+    written = texts(name, kind, facts, job.params.platforms, preparation, reports, bundled)
     for path, text in written.items():
         file = package / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     resources = package / "Sources" / name / "Resources"
     shutil.copytree(model, resources / f"{name}.mlpackage", copy_function=_copy)
-    files = files_of(package)
-    job.metric("size_mb", sum(file["size_bytes"] for file in files) / 1e6)
-    job.metric("files", len(files))
+    for variant, place in zip(newer, order, strict=True):
+        target = resources / f"{variant.resource}.mlpackage"
+        shutil.copytree(others[place], target, copy_function=_copy)
+    for file_name, source in files.items():
+        _copy(str(source), str(resources / file_name))
+    made = files_of(package)
+    job.metric("size_mb", sum(file["size_bytes"] for file in made) / 1e6)
+    job.metric("files", len(made))
+
+
+def _files(given: list[Path], name: str) -> dict[str, Path]:
+    """Files for the bundle, by name; of a folder those in it.
+
+    Raises:
+        Problem: two bear the same name, which a bundle cannot tell apart.
+    """
+    found: dict[str, Path] = {}
+    for path in given:
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in inside:
+            if file.name in found or file.name == f"{name}.mlpackage":
+                raise Problem(f"files: two are called {file.name}, a bundle knows only one")
+            found[file.name] = file
+    return found
+
+
+def _accepted(job: Any, models: list[Path]) -> list[dict[str, Any]]:
+    """Figures of all models; at least one of the reports must be about one of them."""
+    reports, axes = job.inputs.get("reports") or [], job.axes.get("reports") or []
+    found: list[dict[str, Any]] = []
+    for place, model in enumerate(models):
+        try:
+            found += accepted(reports, axes, model)
+        except Problem:
+            if place + 1 == len(models) and not found:
+                raise
+    return found
 
 
 def _copy(source: str, target: str) -> None:

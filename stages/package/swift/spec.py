@@ -29,7 +29,20 @@ KIND = Kind(
     params=SwiftParams,
     uses_coreml=True,
     inputs={
-        "model": In("CoreMLModel", "The model to deliver."),
+        "model": In("CoreMLModel", "The model to deliver; with variants that for older systems."),
+        "variants": In(
+            "CoreMLModel",
+            "The same model for newer systems, compressed in ways that these have: the app runs "
+            "the newest that its device can.",
+            optional=True,
+            many=True,
+        ),
+        "files": In(
+            "File | Folder | Tokenizer",
+            "What lies beside the model in the bundle: a tokenizer, a vocabulary.",
+            optional=True,
+            many=True,
+        ),
         "reports": In(
             "Report",
             "Reports whose figures the README tells; those about other models are left out.",
@@ -46,7 +59,9 @@ KIND = Kind(
         "The wrapper is generated from the model's description: initialiser, typed inputs and "
         "outputs, prediction from CGImage and CVPixelBuffer of any size with the preparation that "
         "the model was trained with, labels with scores in order, an asynchronous twin of each, an "
-        "error type, and tests that load the model and predict. Xcode compiles the model; where "
+        "error type, and tests that load the model and predict. Models given as `variants` must "
+        "take and give the same; which one runs is chosen when it is loaded, with `#available`. "
+        'Files come back by name: `file("vocab.txt")`. Xcode compiles the model; where '
         "only the uncompiled package is in the bundle, it is compiled when it is loaded. All Swift "
         "is parsed before it is published, but not compiled: that needs a Mac."
     ),

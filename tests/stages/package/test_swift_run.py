@@ -124,3 +124,66 @@ def test_wrong_platforms_are_told(run_kind, classifier, tmp_path, platforms, err
     )
 
     assert ran.error == error
+
+
+def _for_newer(model, tmp_path, name="Newer.mlpackage", rename=()):
+    """The same model for iOS 18."""
+    import coremltools as ct
+
+    loaded = ct.models.MLModel(str(model), skip_model_load=True)
+    spec = loaded.get_spec()
+    spec.specificationVersion = 9
+    for old, new in rename:
+        ct.utils.rename_feature(spec, old, new)
+    newer = ct.models.MLModel(spec, weights_dir=loaded.weights_dir, skip_model_load=True)
+    newer.save(str(tmp_path / name))
+    return tmp_path / name
+
+
+def test_the_newest_model_that_a_system_can_run_is_chosen(run_kind, arrays, tree, tmp_path):
+    newer = _for_newer(arrays, tmp_path)
+    words = tmp_path / "vocab.txt"
+    words.write_text("[PAD]\n")
+    inputs = {"model": arrays, "variants": [newer], "files": [words]}
+    ran = run_kind(KIND, inputs=inputs, tmp_path=tmp_path)
+
+    assert ran.ok, ran.error
+    files, package = swift_files(ran), ran.outputs["package"]
+    assert all(parses(text) for text in files.values())
+    name = package.name
+    wrapper = next(text for path, text in files.items() if path.startswith("Sources"))
+    assert (
+        "        if #available(iOS 18.0, macOS 15.0, tvOS 18.0, visionOS 2.0, *) {\n"
+        f'            return "{name}IOS18"\n        }}\n        return "{name}"\n'
+    ) in wrapper
+    assert "let name = modelName" in wrapper
+    assert '.copy("Resources/vocab.txt")' in files["Package.swift"]
+    assert f'.process("Resources/{name}IOS18.mlpackage")' in files["Package.swift"]
+    assert '.iOS("16.0")' in files["Package.swift"]
+    resources = package / "Sources" / name / "Resources"
+    assert tree(resources / f"{name}IOS18.mlpackage") == tree(newer)
+    assert (resources / "vocab.txt").read_text() == "[PAD]\n"
+    assert f"| older ones | `{name}` |" in (package / "README.md").read_text()
+
+
+def test_variants_that_an_app_could_tell_apart_are_refused(run_kind, arrays, tmp_path):
+    newer = _for_newer(arrays, tmp_path, rename=[("default", "other")])
+    twice = run_kind(KIND, inputs={"model": arrays, "variants": [arrays]}, tmp_path=tmp_path)
+    older = run_kind(KIND, inputs={"model": newer, "variants": [arrays]}, tmp_path=tmp_path)
+    other = run_kind(KIND, inputs={"model": arrays, "variants": [newer]}, tmp_path=tmp_path)
+
+    assert twice.error == "variants: two models are for iOS16: which of them should run?"
+    assert older.hint == "give the one for the oldest system as `model`"
+    assert other.error == (
+        "variants: the model for iOS18 has the inputs other, throws, the other one default, throws"
+    )
+
+
+def test_two_files_of_one_name_are_refused(run_kind, arrays, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "vocab.txt").write_text("x")
+    inputs = {"model": arrays, "files": [tmp_path / "a", tmp_path / "b" / "vocab.txt"]}
+    ran = run_kind(KIND, inputs=inputs, tmp_path=tmp_path)
+
+    assert ran.error == "files: two are called vocab.txt, a bundle knows only one"

@@ -26,7 +26,13 @@ def test_defaults_are_an_ios17_model_in_float16():
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"target": "iOS14"}, "Input should be 'iOS15'"),
+        ({"target": "iOS12"}, "Input should be 'iOS13'"),
+        ({"target": "iOS14"}, "target: iOS14 runs no ML Program; format: neuralnetwork"),
+        ({"format": "neuralnetwork"}, "neuralnetwork is for target iOS13 or iOS14, say which"),
+        (
+            {"format": "neuralnetwork", "target": "iOS13", "float32_ops": ["softmax"]},
+            "a NeuralNetwork does not say what is in float32",
+        ),
         ({"bitz": 4}, "Extra inputs are not permitted"),
         (
             {"precision": "float32", "float32_ops": ["softmax"]},

@@ -83,6 +83,12 @@ def indices(names: Sequence[str], labels: Sequence[str], what: str) -> np.ndarra
     return np.array([places[name] for name in names], dtype=np.int64)
 
 
+def starts(total: int, size: int, step: int) -> list[int]:
+    """Where windows begin: each has half a window of content at least, and some that is its own."""
+    found = range(0, max(1, total - size // 2 + 1), step)
+    return [start for start in found if start == 0 or start - step + size < total]
+
+
 def spread(count: int, limit: int) -> list[int]:
     """At most ``limit`` of ``count`` places, evenly spread."""
     if count <= limit:

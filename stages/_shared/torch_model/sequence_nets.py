@@ -44,14 +44,14 @@ class Scale(nn.Module):
 class SoundFront(nn.Module):
     """Samples to a picture of log-mel energies of mean 0 and deviation 1."""
 
-    def __init__(self, mel: LogMel, bands: int) -> None:
+    def __init__(self, mel: LogMel, samples: int) -> None:
         super().__init__()
-        self.mel = mel
-        self.scale = Scale(bands, trailing=1)
+        self.mel, self.samples = mel, samples
+        self.scale = Scale(mel.bands, trailing=1)
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Shapes [N, samples] -> [N, 1, bands, frames]."""
-        return self.scale(self.mel(audio)).unsqueeze(1)
+        return self.scale(self.mel(audio.reshape(-1, self.samples))).unsqueeze(1)
 
 
 class SoundNet(nn.Module):
@@ -67,8 +67,7 @@ class SoundNet(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.samples = samples
-        self.front = SoundFront(mel, mel.bands)
+        self.front = SoundFront(mel, samples)
         layers: list[nn.Module] = []
         for before, width in zip([1, *channels[:-1]], channels, strict=True):
             layers += [
@@ -86,7 +85,7 @@ class SoundNet(nn.Module):
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Logits, shapes [N, samples] -> [N, K]."""
-        x = self.body(self.front(audio.reshape(-1, self.samples)))
+        x = self.body(self.front(audio))
         # When a sound begins is part of what it is: its place in the window is kept.
         return self.head(self.dropout(self.dense(torch.flatten(x, 1))))
 
@@ -195,8 +194,9 @@ class TabularFront(nn.Module):
         self.scale = Scale(numbers)
         self.indicators = list(indicators)
 
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Shapes [N, numbers] -> [N, numbers + indicators]; missing is NaN."""
+    def forward(self, *columns: torch.Tensor) -> torch.Tensor:
+        """Shapes [N, 1], one for each number -> [N, numbers + indicators]; missing is NaN."""
+        numbers = torch.cat([column.reshape(-1, 1) for column in columns], dim=1)
         missing = numbers != numbers
         scaled = self.scale(torch.where(missing, self.scale.mean.expand_as(numbers), numbers))
         # Far outside of what was learnt, in float16 even infinite: hold it.
@@ -245,9 +245,7 @@ class TabularNet(nn.Module):
         """
         parts = []
         if self.front is not None:
-            parts.append(
-                self.front(torch.cat([c.reshape(-1, 1) for c in columns[: self.numbers]], 1))
-            )
+            parts.append(self.front(*columns[: self.numbers]))
         for column, embedding in zip(columns[self.numbers :], self.embeddings, strict=True):
             parts.append(embedding(column.reshape(-1)))
         x = self.head(self.body(torch.cat(parts, dim=1)))

@@ -23,23 +23,35 @@ _VECTOR = "features"
 _CLASSICAL_VERSION = 4
 
 
+class _Parts(nn.Module):
+    """A vector as its elements, those that are codes as whole numbers."""
+
+    def __init__(self, columns: list[Feature]) -> None:
+        super().__init__()
+        self.whole = [column.dtype == "int32" for column in columns]
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Shapes [F] -> [1], F times."""
+        parts = [features[place : place + 1] for place in range(len(self.whole))]
+        pairs = zip(parts, self.whole, strict=True)
+        return tuple(part.to(torch.int32) if whole else part for part, whole in pairs)
+
+
 class _Split(nn.Module):
-    """A network of columns that takes them as one vector, its value as a vector of one."""
+    """A network of columns that takes them as one vector, its value as a vector of one.
+
+    The names of its parts are those that stay in float32: a column may hold a million.
+    """
 
     def __init__(self, net: nn.Module, columns: list[Feature], value: bool) -> None:
         super().__init__()
-        self.net, self.value = net, value
-        self.whole = [column.dtype == "int32" for column in columns]
+        self.net = net
+        self.front = _Parts(columns)
+        self.unscale = nn.Flatten(0) if value else nn.Identity()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Shapes [F] -> [1, K] or [1]."""
-        parts = [features[place : place + 1] for place in range(len(self.whole))]
-        columns = [
-            part.to(torch.int32) if whole else part
-            for part, whole in zip(parts, self.whole, strict=True)
-        ]
-        out = self.net(*columns)
-        return out.reshape(-1) if self.value else out
+        return self.unscale(self.net(*self.front(features)))
 
 
 def as_vector(source: Source, params: Any) -> Source:

@@ -12,7 +12,7 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.sequence_training import outcome
 from ..._shared.sequence_training.judge import Learner, Verdict, finish, judge
 from ..._shared.sequence_training.loop import Change
-from ..._shared.sequence_training.rows import Rows, fingerprints, indices
+from ..._shared.sequence_training.rows import Rows, fingerprints, indices, starts
 from ..._shared.torch_model.architectures import build
 from ..._shared.torch_model.model_file import Description, Input
 from ..._shared.torch_model.sequence_nets import FLOAT32_MODULES
@@ -124,7 +124,7 @@ def cut(session: Session, size: int, overlap: float) -> list[tuple[np.ndarray, s
     step = max(1, round(size * (1 - overlap)))
     total = len(session.values)
     found = []
-    for start in range(0, max(1, total - size // 2), step):
+    for start in starts(total, size, step):
         piece = session.values[start : start + size]
         label = Counter(session.labels[start : start + size]).most_common(1)[0][0]
         lacking = size - len(piece)

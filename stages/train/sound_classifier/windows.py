@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..._shared.problem.problem import Problem
-from ..._shared.sequence_training.rows import Rows, fingerprints, indices
+from ..._shared.sequence_training.rows import Rows, fingerprints, indices, starts
 from .waves import Recording, find, read
 
 _SHOWN = 5  # names in a message
@@ -101,9 +101,9 @@ def cut(samples: np.ndarray, size: int, overlap: float) -> np.ndarray:
     A rest shorter than half a window is left out, unless there is nothing else.
     """
     step = max(1, round(size * (1 - overlap)))
-    starts = range(0, max(1, len(samples) - size // 2), step)
-    windows = np.zeros((len(starts), size), np.float32)
-    for row, start in enumerate(starts):
+    begins = starts(len(samples), size, step)
+    windows = np.zeros((len(begins), size), np.float32)
+    for row, start in enumerate(begins):
         piece = samples[start : start + size]
         windows[row, : len(piece)] = piece
     return windows

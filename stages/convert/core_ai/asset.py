@@ -12,7 +12,8 @@ from ..._shared.problem.problem import Problem
 from ..._shared.torch_program.program import Program
 
 _PROGRAM, _DIGEST, _METADATA = "main.mlirb", "main.hash", "metadata.json"
-_TYPE = re.compile(r"NDArray \((\w+), ([^)]*)\)")  # "NDArray (Float32, 1 × 3 × 16 × 16)"
+# "NDArray (Float32, 1 \u00d7 3)": a type and sizes.
+_TYPE = re.compile(r"NDArray \((\w+), ([^)]*)\)")
 _DTYPES = {
     "Float32": "float32",
     "Float16": "float16",

@@ -31,8 +31,8 @@ KIND = Kind(
     },
     details=(
         "Core AI runs from OS 27 of Apple's systems; here it is written, not run. What can be "
-        "checked is: the asset is read back, its function must take and give what was asked for, by "
-        "name, type and shape, and the digest that lies beside the program must be the program's. "
+        "checked is: the asset is read back, its function must take and give what was asked for, "
+        "by name, type and shape, and the digest that lies beside the program must be its own. "
         "Numbers are not compared: validate `convert/coreml` of the same network, whose systems "
         "before 27 need it anyway. Dates and source positions are left out: equal models are equal "
         "bytes. `mlbuild.description` stands in the metadata. A TorchScript or exported program "

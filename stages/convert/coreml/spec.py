@@ -286,6 +286,8 @@ KIND = Kind(
             "SavedModel": "tensorflow",
             "FrozenGraph": "tensorflow",
             "TuriModel": "turicreate",
+            "OnnxModel": "onnx",
+            "JaxModel": "jax",
         },
     ),
     params=ConvertParams,
@@ -293,7 +295,8 @@ KIND = Kind(
     inputs={
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel | KerasModel | SavedModel | FrozenGraph | TuriModel",
+            "LightGBMModel | LibsvmModel | KerasModel | SavedModel | FrozenGraph | TuriModel | "
+            "OnnxModel | JaxModel",
             "The trained model.",
         ),
         "samples": In(
@@ -332,6 +335,9 @@ KIND = Kind(
         "bring names and shapes; `inputs` says which of them are images and fills sizes that they "
         "leave open. What becomes of them is run beside TensorFlow on a drawn example before it "
         "is written: values that are not finite, or others, fail the stage. "
+        "ONNX files and what jax.export serialized bring names and shapes too; sizes that they "
+        "leave open become fixed, a batch becomes one, and `inputs` says the others. JAX needs "
+        "`target: iOS18` or later. `validate/parity` compares them with onnxruntime and JAX. "
         "An object detector becomes a pipeline of its network and Core ML's own suppression of "
         "overlapping boxes, with the inputs `iouThreshold` and `confidenceThreshold` and the "
         "outputs `confidence` and `coordinates`, which Vision reads as recognized objects. "

@@ -59,13 +59,13 @@ KIND = Kind(
     },
     details=(
         "The network goes through torch.export; what the backend does not take is left to portable "
-        "kernels and counted. The program is read back by ExecuTorch's own runtime and run on drawn "
-        "inputs: more than a thousandth beside torch's answer fails the stage. A program for Core "
-        "ML is written but cannot be run on Linux; validate `convert/coreml` in its place. "
+        "kernels and counted. The program is read back by ExecuTorch's own runtime and run on "
+        "drawn inputs: more than a thousandth beside torch's answer fails the stage. A program for "
+        "Core ML is written but cannot be run on Linux; validate `convert/coreml` in its place. "
         "`mlbuild.description` follows the program as a zip archive, which the runtime does not "
-        "look at, so that `predict/outputs` and `validate/parity` know how to ask. A TorchScript or "
-        "exported program that does not describe itself needs `inputs`; an exported program also "
-        "`trust: true`."
+        "look at, so that `predict/outputs` and `validate/parity` know how to ask. A TorchScript "
+        "or exported program that does not describe itself needs `inputs`; an exported program "
+        "also `trust: true`."
     ),
     example={"backend": "xnnpack"},
 )

@@ -112,7 +112,8 @@ def _program(job: Any, path: Path) -> None:
             out = program(*(torch.from_numpy(feeds[w.name]) for w in inputs))
         return _named(out, description)
 
-    ask_all(job, described(description, "torch"), inputs, ask)
+    form = "exported program" if path.suffix == ".pt2" else "TorchScript"
+    ask_all(job, described(description, form), inputs, ask)
 
 
 def _inputs(names: list[str], description: Mapping[str, Any], file: str) -> list[Wanted]:

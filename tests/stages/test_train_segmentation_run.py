@@ -139,7 +139,7 @@ def test_intersection_over_union_of_hand_made_maps():
 
 
 def test_a_mask_moves_with_its_picture():
-    from mlbuild.stages.train.segmentation.run import _moved
+    from mlbuild.stages.train.segmentation.learn import moved as move
 
     masks = torch.zeros(6, 16, 16)
     masks[:, 3:9, 5:12] = 1
@@ -147,7 +147,7 @@ def test_a_mask_moves_with_its_picture():
     options = {**STILL, "flip": True, "rotate": 30.0, "zoom": 0.2, "shift": 0.2}
     generator = torch.Generator().manual_seed(0)
 
-    moved, masks = _moved(pixels, masks, options, generator, torch.zeros(1, 1, 1, 1))
+    moved, masks = move(pixels, masks, options, generator, torch.zeros(1, 1, 1, 1))
 
     known = masks != 255
     assert (~known).any()  # what came from outside counts for nothing

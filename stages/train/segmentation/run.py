@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import affine_grid, cross_entropy, grid_sample, one_hot
 
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_model.architectures import build
@@ -18,17 +16,15 @@ from ..._shared.torch_model.model_file import Description, Output, save
 from ..._shared.torch_model.preprocessing import Preprocessing
 from ..._shared.torch_model.pretrained import load_backbone, preprocessing_of
 from ..._shared.torch_setup.configure import configure
-from ..._shared.vision_training.augment import augment
-from ..._shared.vision_training.course import History, held_out, train
+from ..._shared.vision_training.course import held_out
 from ..._shared.vision_training.pixels import batch_of, scaled
 from .judge import Verdict, count, iou, mean_iou
-from .masks import IGNORED, Examples, names_of, read
+from .learn import learn_pixels
+from .masks import Examples, names_of, read
 
 OUTPUTS = (Output("probabilities", "probabilities"), Output("classes", "classes"))
-_RATES = {"unet": 0.003, "efficientnet-lite0": 0.001}
 _AT_ONCE = 16
 _DRAWS = 200
-_STILL = {"flip": False, "rotate": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0}
 
 
 @told
@@ -44,7 +40,7 @@ def run(job: Any) -> None:
     learn, asked, how = _parts(job, data, labels, preprocessing)
     architecture, arguments = _architecture(params)
     net = _network(architecture, arguments, len(labels))
-    history = _learn(net, learn, len(labels), preprocessing, params, job.progress)
+    history = learn_pixels(net, learn, len(labels), preprocessing, params, job.progress)
     verdict = count(_ask(net, asked.pixels, preprocessing), asked.masks, len(labels))
     figures = _record(job, verdict, labels)
     counts = {
@@ -116,109 +112,6 @@ def _parts(
     asked = [n for n, c in enumerate(data.content) if c in away]
     learn = [n for n, c in enumerate(data.content) if c not in away]
     return data.some(learn), data.some(asked), f"{len(asked)} held out"
-
-
-def _learn(
-    net: nn.Module,
-    learn: Examples,
-    classes: int,
-    preprocessing: Preprocessing,
-    params: Any,
-    tell: Any,
-) -> History:
-    places, watched = torch.arange(len(learn.pixels)), None
-    if params.patience:
-        places, watched = held_out(len(learn.pixels), 0.1, params.seed + 1)
-    weight = _weight(learn.masks, classes, params)
-    fill = torch.tensor(preprocessing.mean).view(1, -1, 1, 1)
-    if not params.train_backbone:
-        net.backbone.requires_grad_(False)
-
-    def loss_of(chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        if params.backbone == "efficientnet-lite0":
-            net.backbone.eval()  # few pictures would spoil the statistics of what is pretrained
-        mine = places[chosen].numpy()
-        pixels = batch_of(learn.pixels[mine], preprocessing)
-        masks = torch.from_numpy(learn.masks[mine]).float()
-        pixels, masks = _moved(pixels, masks, params.augment, generator, fill)
-        scores = net.scores(scaled(pixels, preprocessing))
-        return _loss(scores, masks.long(), weight, params.dice_weight)
-
-    def watch() -> float:
-        total = 0.0
-        with torch.no_grad():
-            for place in watched.tolist():
-                pixels = scaled(batch_of(learn.pixels[[place]], preprocessing), preprocessing)
-                mask = torch.from_numpy(learn.masks[[place]]).long()
-                total += float(_loss(net.scores(pixels), mask, weight, params.dice_weight))
-        return total / len(watched)
-
-    looking = watch if watched is not None else None
-    return train(
-        net,
-        len(places),
-        loss_of,
-        params,
-        tell,
-        rate=_RATES[params.backbone],
-        watch=looking,
-        parameters=[p for p in net.parameters() if p.requires_grad],
-    )
-
-
-def _loss(
-    scores: torch.Tensor, masks: torch.Tensor, weight: torch.Tensor | None, dice: float
-) -> torch.Tensor:
-    """Cross-entropy of the pixels and one less the overlap of the classes.
-
-    Source: Milletari et al., "V-Net" (2016), for the overlap (Dice's coefficient).
-    """
-    flat = scores.permute(0, 2, 3, 1).reshape(-1, scores.shape[1])
-    known = masks.reshape(-1) != IGNORED
-    flat, truth = flat[known], masks.reshape(-1)[known]
-    if not len(truth):
-        return scores.sum() * 0.0
-    loss = cross_entropy(flat, truth, weight=weight)
-    if not dice:
-        return loss
-    said, real = torch.softmax(flat, dim=1), one_hot(truth, scores.shape[1]).float()
-    present = real.sum(dim=0) > 0
-    both = 2 * (said * real).sum(dim=0) / (said.sum(dim=0) + real.sum(dim=0)).clamp(min=1e-6)
-    return loss + dice * (1 - both[present].mean())
-
-
-def _weight(masks: np.ndarray, classes: int, params: Any) -> torch.Tensor | None:
-    if params.class_weight != "balanced":
-        return None
-    counts = np.bincount(masks[masks != IGNORED], minlength=classes).clip(min=1)
-    return torch.from_numpy(counts.sum() / (classes * counts)).float()
-
-
-def _moved(
-    pixels: torch.Tensor,
-    masks: torch.Tensor,
-    options: dict[str, Any],
-    generator: torch.Generator,
-    fill: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Move pictures and their masks alike, then colour the pictures."""
-    count_ = len(pixels)
-
-    def around(width: float) -> torch.Tensor:
-        return (torch.rand(count_, generator=generator) * 2 - 1) * width
-
-    angle, zoom = around(math.radians(options["rotate"])), 1 + around(options["zoom"])
-    mirror = torch.ones(count_)
-    if options["flip"]:
-        mirror = torch.where(torch.rand(count_, generator=generator) < 0.5, -1.0, 1.0)
-    across, down = around(2 * options["shift"]), around(2 * options["shift"])
-    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    theta = torch.stack([cos * mirror, -sin, across, sin * mirror, cos, down], dim=1)
-    grid = affine_grid(theta.view(count_, 2, 3), list(pixels.shape), align_corners=False)
-    pixels = grid_sample(pixels - fill, grid, align_corners=False) + fill
-    # Outside is 0 for grid_sample: shifted by the ignored number, outside is ignored.
-    shifted = grid_sample(masks[:, None] - IGNORED, grid, mode="nearest", align_corners=False)
-    return augment(pixels, {**options, **_STILL}, generator, fill), shifted[:, 0] + IGNORED
 
 
 def _ask(net: nn.Module, pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:

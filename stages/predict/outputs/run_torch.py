@@ -100,7 +100,7 @@ def _program(job: Any, path: Path) -> None:
             program, names = exported.module(), _exported(exported)
         else:
             program = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
-            names = [v.debugName() for v in list(program.graph.inputs())[1:]]
+            names = [a.name for a in program.forward.schema.arguments[1:]]
     except (RuntimeError, ValueError, OSError) as error:
         raise Problem(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from error
     text = extra[MEMBER].decode() if isinstance(extra[MEMBER], bytes) else extra[MEMBER]

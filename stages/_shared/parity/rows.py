@@ -14,6 +14,7 @@ from mlbuild.coreml import CoreMLError
 from ..description.description import KEY
 from ..problem.problem import Problem
 from ..tables.table import MISSING
+from ..turi.words import count_words
 
 _NUMBERS = ("double", "int64")
 
@@ -35,6 +36,10 @@ class RowSide:
         metadata = model.description.metadata.get("user_defined", {})
         described = json.loads(metadata[KEY]) if KEY in metadata else {}
         self._columns = [c["name"] for c in described.get("columns") or ()]
+        self._texts = {i["name"] for i in described.get("inputs") or () if i.get("words")}
+        reading = described.get("reading") or {}
+        self._missing = frozenset(reading.get("missing_values", MISSING))
+        self._decimal = reading.get("decimal", ".")
 
     def ask(self, cells: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Every output, by name.
@@ -52,14 +57,23 @@ class RowSide:
 
     def _value(self, feature: Any, cells: Mapping[str, Any]) -> Any:
         if feature.name in cells:
-            return _cell(cells[feature.name], feature.kind)
+            return self._cell(cells[feature.name], feature.kind)
         if feature.kind == "multi_array":
             names = self._columns or list(cells)
             lacking = [name for name in names if name not in cells]
             if not lacking:
-                return np.array([_cell(cells[name], "double") for name in names])
+                return np.array([self._cell(cells[name], "double") for name in names])
             raise Problem(f"the table has no column '{lacking[0]}'")
         raise Problem(f"the table has no column '{feature.name}'")
+
+    def _map(self, name: str, cell: Any) -> dict[str, float]:
+        """What a dictionary holds: how often words occur in a text, or a map as JSON."""
+        if name in self._texts:
+            return count_words("" if cell is None else str(cell))
+        try:
+            return {str(key): float(value) for key, value in json.loads(cell).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Problem(f"'{cell}' is no map of numbers, which '{name}' needs") from error
 
     def _array(self, value: Any) -> np.ndarray:
         if isinstance(value, Mapping):
@@ -70,14 +84,14 @@ class RowSide:
             return np.array(value)
         return np.asarray(value)
 
-
-def _cell(cell: Any, kind: str) -> Any:
-    if kind not in _NUMBERS:
-        return "" if cell is None else str(cell)
-    if cell is None or (isinstance(cell, str) and cell in MISSING):
-        return math.nan
-    try:
-        number = float(cell)
-    except ValueError:
-        raise Problem(f"'{cell}' is no number, which the model's input needs") from None
-    return int(number) if kind == "int64" else number
+    def _cell(self, cell: Any, kind: str) -> Any:
+        """A value as the model takes it: nothing is NaN, of text the empty text."""
+        if cell is None or (isinstance(cell, str) and cell in self._missing):
+            return math.nan if kind in _NUMBERS else ""
+        if kind not in _NUMBERS:
+            return str(cell)
+        try:
+            number = float(cell.replace(self._decimal, ".") if isinstance(cell, str) else cell)
+        except ValueError:
+            raise Problem(f"'{cell}' is no number, which the model's input needs") from None
+        return int(number) if kind == "int64" else number

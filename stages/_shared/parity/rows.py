@@ -56,6 +56,8 @@ class RowSide:
         return {name: self._array(value) for name, value in found.items()}
 
     def _value(self, feature: Any, cells: Mapping[str, Any]) -> Any:
+        if feature.name in cells and feature.kind == "dictionary":
+            return self._map(feature.name, cells[feature.name])
         if feature.name in cells:
             return self._cell(cells[feature.name], feature.kind)
         if feature.kind == "multi_array":

@@ -97,7 +97,7 @@ def average_precision(right: np.ndarray, total: int) -> float:
     recall = hits / total
     precision = hits / np.arange(1, len(right) + 1)
     falling = np.maximum.accumulate(precision[::-1])[::-1]
-    place = np.searchsorted(recall, _RECALLS - 1e-12, side="left")
+    place = np.searchsorted(recall, _RECALLS, side="left")
     reached = place < len(right)
     return float(np.where(reached, np.append(falling, 0.0)[place], 0.0).mean())
 

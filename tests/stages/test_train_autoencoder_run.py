@@ -122,6 +122,21 @@ def test_the_area_under_a_hand_made_curve():
     assert psnr(np.zeros(4), np.full(4, 0.1)) == pytest.approx(20)
 
 
+def test_the_area_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    from mlbuild.stages.train.autoencoder.judge import roc_auc
+
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        normal, other = (
+            random.integers(0, 20, 40) / 20,
+            random.integers(5, 25, 30) / 20,
+        )  # with ties
+        truth = np.concatenate([np.zeros(40), np.ones(30)])
+        wanted = metrics.roc_auc_score(truth, np.concatenate([normal, other]))
+        assert roc_auc(normal, other) == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize(
     ("params", "message", "hint"),
     [

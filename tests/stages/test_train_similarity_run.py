@@ -147,6 +147,19 @@ def test_ranks_and_precision_of_a_hand_made_case():
     assert Verdict("", first, precision).recall(1).tolist() == [False, True]
 
 
+def test_average_precision_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    from mlbuild.stages.train.image_similarity.judge import _ranks
+
+    random = np.random.default_rng(0)
+    likeness, known = random.random((6, 30)), [str(n) for n in random.integers(0, 4, 30)]
+    _, precision = _ranks(likeness, ["1"] * 6, known)
+
+    right = np.array(known) == "1"
+    wanted = [metrics.average_precision_score(right, row) for row in likeness]
+    assert precision == pytest.approx(wanted)
+
+
 def test_pictures_without_labels_find_themselves_again(run_kind, backbone, tmp_path):
     folder = tmp_path / "flat"
     for n, colour in enumerate(((200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40))):

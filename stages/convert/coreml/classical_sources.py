@@ -64,7 +64,8 @@ def _loader(path: Path) -> tuple[str, Callable[[Path], tuple[Any, Any, Any]]]:
         return "sklearn", _sklearn
     if path.suffix in (".json", ".ubj", ".xgb"):
         return "xgboost", _xgboost
-    head = path.open("rb").read(200)
+    with path.open("rb") as file:
+        head = file.read(200)
     if head.startswith(b"svm_type"):
         return "libsvm", _libsvm
     if head.startswith((b"tree", b"boosting")) or b"version=" in head:

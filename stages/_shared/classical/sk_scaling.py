@@ -8,9 +8,9 @@ import numpy as np
 
 from ..problem.problem import Problem
 from .blocks import scale
-from .ensemble import LESS, LESS_EQUAL, regressor, stump
+from .ensemble import LESS, LESS_EQUAL, Tree, regressor, stump
 from .frame import Frame
-from .ops import affine, concat, const, divide, gather, mb, select, where_positive
+from .ops import affine, concat, const, divide, gather, mb, where_positive
 from .registry import maps
 
 _SCALER = "Core ML's scaler, in doubles"
@@ -142,7 +142,11 @@ def _power(logarithm: Any, exponents: Any) -> Any:
     return mb.select(cond=zero, a=logarithm, b=result) if zero.any() else result
 
 
-@maps("transformer", "QuantileTransformer", how="ML Program: a sum of clipped ramps")
+@maps(
+    "transformer",
+    "QuantileTransformer",
+    how="ML Program: a sum of clipped ramps; jumps by trees in doubles",
+)
 def quantile_transformer(estimator: Any, frame: Frame) -> Frame:
     """To shares of the training values below."""
     if estimator.output_distribution != "uniform":
@@ -152,38 +156,49 @@ def quantile_transformer(estimator: Any, frame: Frame) -> Frame:
         )
     quantiles, shares = np.asarray(estimator.quantiles_).T, np.asarray(estimator.references_)
     middle = quantiles.mean(axis=1)
-    spread = np.maximum(np.ptp(quantiles, axis=1), np.finfo(float).tiny)
-    spread = np.where(np.ptp(quantiles, axis=1) == 0, 1.0, spread)
+    spread = np.ptp(quantiles, axis=1)
+    spread = np.where(spread == 0, 1.0, spread)
     # In doubles to -1..1 first, so that neighbouring quantiles stay apart in float32.
     x = scale(frame.graph, frame.vector(), -middle, 1.0 / spread)
-    edges = ((quantiles - middle[:, None]) / spread[:, None]).astype(np.float32)
-    return Frame.of(frame.graph, frame.graph.compute("shares", x, x.width, _ramps(edges, shares)))
+    edges = (quantiles - middle[:, None]) / spread[:, None]
+    jumps = _jumps(quantiles, np.diff(shares))
+    if not jumps:
+        value = frame.graph.compute("shares", x, x.width, _ramps(edges, shares))
+        return Frame.of(frame.graph, value)
+    risen = regressor(frame, jumps, np.zeros(x.width))
+    ramps = _ramps(edges, shares)
+    both = frame.graph.program(
+        "shares", [x, risen], [x.width], lambda x, y: mb.add(x=ramps(x), y=y)
+    )
+    return Frame.of(frame.graph, both[0])
+
+
+def _jumps(quantiles: Any, steps: Any) -> list[Tree]:
+    """Equal quantiles are a jump, asked in doubles: on it stands its middle, or the end's value."""
+    trees = []
+    for column, values in enumerate(quantiles):
+        for place in np.flatnonzero(values[:-1] == values[1:]):
+            value, step = float(values[place]), float(steps[place])
+            from_here = 1.0 if value == values[-1] else 0.5
+            if value == values[0]:
+                from_here = 0.0
+            for share, compare in ((from_here, LESS), (1.0 - from_here, LESS_EQUAL)):
+                if share:
+                    high = [share * step]
+                    trees.append(stump(column, value, [0.0], high, compare, False, column))
+    return trees
 
 
 def _ramps(edges: Any, shares: Any) -> Any:
-    low, high, steps = edges[:, :-1], edges[:, 1:], np.diff(shares).astype(np.float32)
-    flat = low == high
+    """The sum of what rises between different quantiles."""
+    flat = edges[:, :-1] == edges[:, 1:]
+    low, width = const(edges[:, :-1]), const(np.where(flat, 1.0, np.diff(edges, axis=1)))
+    steps = const(np.where(flat, 0.0, np.diff(shares)[None, :]))
 
     def build(x: Any) -> Any:
-        x = mb.expand_dims(x=x, axes=[1])
-        part = mb.sub(x=x, y=low)
-        ramp = mb.clip(
-            x=mb.real_div(x=part, y=np.where(flat, np.float32(1), high - low)),
-            alpha=np.float32(0),
-            beta=np.float32(1),
-        )
-        if flat.any():  # equal quantiles are a jump; on it stands its middle
-            jump = mb.add(
-                x=mb.cast(x=mb.greater_equal(x=x, y=low), dtype="fp32"),
-                y=mb.cast(x=mb.greater(x=x, y=low), dtype="fp32"),
-            )
-            ramp = mb.select(cond=flat, a=mb.mul(x=jump, y=np.float32(0.5)), b=ramp)
-        risen = mb.reduce_sum(x=mb.mul(x=ramp, y=steps[None, :]), axes=[1], keep_dims=False)
-        risen = mb.add(x=risen, y=np.float32(shares[0]))
-        x = mb.squeeze(x=x, axes=[1])
-        ends = edges[:, 0], edges[:, -1]
-        risen = select(mb.greater_equal(x=x, y=ends[1]), 1.0, risen)
-        return select(mb.less_equal(x=x, y=ends[0]), 0.0, risen)
+        part = mb.real_div(x=mb.sub(x=mb.expand_dims(x=x, axes=[1]), y=low), y=width)
+        ramp = mb.clip(x=part, alpha=np.float32(0), beta=np.float32(1))
+        return mb.reduce_sum(x=mb.mul(x=ramp, y=steps), axes=[1], keep_dims=False)
 
     return build
 

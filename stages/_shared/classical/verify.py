@@ -71,7 +71,8 @@ def compare(answers: Sequence[dict[str, Any]], expected: Expected, end: End, row
         elif gives in expected.values:
             wanted = np.asarray(expected.values[gives], float)
             got = np.array([_numbers(a[name], end.labels) for a in answers])
-            worst = max(worst, _numbers_agree(name, got, wanted.reshape(got.shape), rows))
+            whole = 1.0 if gives == "probabilities" else None
+            worst = max(worst, _numbers_agree(name, got, wanted.reshape(got.shape), rows, whole))
             if gives == "probabilities":
                 _sum_to_one(name, got, wanted.reshape(got.shape))
     return Figures(len(rows), worst, agreed)
@@ -83,13 +84,14 @@ def _numbers(found: Any, labels: Sequence[Any]) -> Any:
     return np.ravel(np.asarray(found, float))
 
 
-def _numbers_agree(name: str, got: Any, wanted: Any, rows: Rows) -> float:
+def _numbers_agree(name: str, got: Any, wanted: Any, rows: Rows, whole: float | None) -> float:
+    """The greatest difference as a share of ``whole``, or of each column's greatest number."""
     finite = np.isfinite(wanted)
     if not np.array_equal(np.isnan(got), np.isnan(wanted)):
         row = int(np.flatnonzero((np.isnan(got) != np.isnan(wanted)).any(axis=1))[0])
         raise _off(name, got[row], wanted[row], rows[row])
     scale = np.abs(np.where(finite, wanted, 0.0)).max(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > 0, scale, 1.0) if whole is None else whole
     with np.errstate(invalid="ignore"):
         off = np.where(finite, np.abs(got - wanted) / scale, np.where(got == wanted, 0.0, np.inf))
     off = np.where(np.isnan(wanted), 0.0, off)

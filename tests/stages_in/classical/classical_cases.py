@@ -102,6 +102,7 @@ def scalers() -> Iterator[Case]:
         pre.PowerTransformer,
         lambda: pre.PowerTransformer(standardize=False),
         lambda: pre.QuantileTransformer(n_quantiles=20),
+        lambda: pre.QuantileTransformer(n_quantiles=ROWS),
         lambda: pre.PolynomialFeatures(2),
         lambda: pre.PolynomialFeatures(3, interaction_only=True, include_bias=False),
         lambda: pre.KBinsDiscretizer(4, encode="ordinal"),
@@ -115,6 +116,7 @@ def scalers() -> Iterator[Case]:
     ):
         yield case(make)
     yield case(lambda: pre.PowerTransformer("box-cox"), x=COUNTS + 0.5)
+    yield case(lambda: pre.QuantileTransformer(n_quantiles=15), x=COUNTS, name="Quantile jumps")
     yield case(lambda: pre.FunctionTransformer(np.log1p), x=COUNTS)
     yield case(lambda: pre.OneHotEncoder(handle_unknown="ignore"), x=COUNTS)
     yield case(lambda: pre.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), x=COUNTS)  # fmt: skip

@@ -16,9 +16,9 @@ from ..._shared.torch_model.architectures import build, make_head
 from ..._shared.torch_model.preprocessing import Preprocessing
 from ..._shared.torch_setup.configure import seed_everything
 from ..._shared.vision_training import parts
+from ..._shared.vision_training.head import Head, best_temperature, fit_head, unit_length
+from ..._shared.vision_training.pictures import Pictures
 from . import network
-from .head import Head, best_temperature, fit_head, unit_length
-from .pictures import Pictures
 
 Tell = Callable[[int, int, str], None]
 
@@ -48,6 +48,7 @@ class Learner:
     ) -> None:
         self.params, self.classes, self.preprocessing = params, classes, preprocessing
         self.arguments = arguments
+        self.frozen = backbone is not None and not params.fine_tune_blocks
         self._backbone, self._tell = backbone, tell
 
     def learn(

@@ -1,15 +1,43 @@
-"""How good the learnt is, on pictures that were not learnt."""
+"""How good the learnt is, on pictures that were not learnt; of any framework."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..._shared.vision_training import parts
-from .learner import Learner, Learnt
+from ..problem.problem import Problem
+from . import parts
 from .pictures import Pictures, check_classes
+
+
+class Learnt(Protocol):
+    """The outcome of one training."""
+
+    epochs: int
+    facts: dict[str, Any]
+    curve: list[dict[str, float]]
+
+
+class Learner(Protocol):
+    """Knows the data and the parameters; learns any part of the data."""
+
+    params: Any
+    classes: int
+    frozen: bool  # a head on features that stay as they are: quick enough for k folds
+
+    def learn(
+        self,
+        data: Pictures,
+        chosen: np.ndarray,
+        watch: Pictures | None = None,
+        epochs: int | None = None,
+    ) -> Any:
+        """Train on some of the pictures."""
+
+    def ask(self, learnt: Any, data: Pictures, chosen: np.ndarray) -> np.ndarray:
+        """Probabilities of some of the pictures, shape [n, K]."""
 
 
 @dataclass
@@ -25,13 +53,22 @@ class Verdict:
     fold_accuracy: list[float]
 
 
-def way(params: Any, has_test: bool) -> str:
-    """Which evaluation ``auto`` means."""
-    if params.evaluate != "auto":
-        return params.evaluate
+def way(params: Any, has_test: bool, frozen: bool) -> str:
+    """Which evaluation ``auto`` means.
+
+    Raises:
+        Problem: a test input is asked for and missing, or not used.
+    """
+    how = params.evaluate if params.evaluate != "auto" else _auto(params, has_test, frozen)
+    if (how == "test") != has_test:
+        what = "is not used" if has_test else "is missing"
+        raise Problem(f"evaluate: {params.evaluate}, but the input 'test' {what}")
+    return how
+
+
+def _auto(params: Any, has_test: bool, frozen: bool) -> str:
     if has_test:
         return "test"
-    frozen = params.backbone.startswith("efficientnet") and not params.fine_tune_blocks
     return "kfold" if frozen and params.refit else "holdout"
 
 
@@ -48,7 +85,7 @@ def judge(
         Problem: a class has too few pictures for it.
     """
     params = learner.params
-    how = way(params, test is not None)
+    how = way(params, test is not None, learner.frozen)
     if how == "test" and test is not None:
         check_classes(data, labels, _least(params, watch, 1), "training")
         everything = np.arange(len(data.truth))
@@ -62,6 +99,17 @@ def judge(
     least = max(params.folds, _least(params, watch, 2))
     check_classes(data, labels, least, f"{params.folds}-fold evaluation")
     return _folds(learner, data, watch)
+
+
+def last(learner: Learner, data: Pictures, watch: Pictures | None, verdict: Verdict) -> Any:
+    """The network to keep: learnt once more on everything, where that is asked for."""
+    if verdict.how == "the test input" or not learner.params.refit:
+        return verdict.learnt
+    everything = np.arange(len(data.truth))
+    if watch is not None:
+        return learner.learn(data, everything, watch)
+    # Without pictures to watch it takes as long as it took when it was judged.
+    return learner.learn(data, everything, epochs=verdict.epochs or None)
 
 
 def _least(params: Any, watch: Pictures | None, least: int) -> int:

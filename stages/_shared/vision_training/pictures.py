@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
-from ..._shared.images.decoding import UnreadableImage, open_picture
-from ..._shared.images.listing import Item, labelled
-from ..._shared.problem.problem import Problem
-from ..._shared.torch_model.preprocessing import Preprocessing
+from ..images.decoding import UnreadableImage, open_picture
+from ..images.listing import Item, labelled
+from ..problem.problem import Problem
+from ..torch_model.preprocessing import Preprocessing
 
 _BATCH = 4  # more at once do not stay in the processor's cache: 18 ms a picture against 31
 _ZOOM = 0.75  # share of the usual crop that the "zoom" views keep
 _TOLD = 10  # unreadable files named in a message
+
+
+Features = Callable[[np.ndarray], np.ndarray]  # float32 [n, C, H, W] -> [n, F]
 
 
 @dataclass
@@ -39,7 +42,7 @@ def read(
     role: str,
     preprocessing: Preprocessing,
     labels: tuple[str, ...] | None,
-    backbone: torch.nn.Module | None,
+    backbone: Features | None,
     keep_pixels: bool,
 ) -> tuple[Pictures, tuple[str, ...]]:
     """All pictures of an input, and the labels in order.
@@ -49,7 +52,7 @@ def read(
         role: which input.
         preprocessing: how a picture is brought to size.
         labels: those of the training input, for the others; None to find them.
-        backbone: its features are computed, if it is given.
+        backbone: computes features, if it is given.
         keep_pixels: whether the fitted pictures are kept.
 
     Raises:
@@ -82,7 +85,7 @@ class _Reader:
         self,
         preprocessing: Preprocessing,
         views: list[str],
-        backbone: torch.nn.Module | None,
+        backbone: Features | None,
         keep_pixels: bool,
     ) -> None:
         self.items: list[Item] = []
@@ -90,8 +93,8 @@ class _Reader:
         self._backbone, self._keep_pixels = backbone, keep_pixels
         self._content: list[str] = []
         self._pixels: list[np.ndarray] = []
-        self._waiting: dict[str, list[torch.Tensor]] = {view: [] for view in views}
-        self._features: dict[str, list[torch.Tensor]] = {view: [] for view in views}
+        self._waiting: dict[str, list[np.ndarray]] = {view: [] for view in views}
+        self._features: dict[str, list[np.ndarray]] = {view: [] for view in views}
 
     def add(self, item: Item, image: Image.Image) -> None:
         self.items.append(item)
@@ -108,10 +111,7 @@ class _Reader:
 
     def _flush(self, view: str) -> None:
         if self._backbone is not None and self._waiting[view]:
-            with torch.no_grad():
-                self._features[view].append(
-                    self._backbone.features(torch.stack(self._waiting[view]))
-                )
+            self._features[view].append(self._backbone(np.stack(self._waiting[view])))
             self._waiting[view].clear()
 
     def finish(self, labels: tuple[str, ...], unreadable: list[dict[str, str]]) -> Pictures:
@@ -122,16 +122,16 @@ class _Reader:
             truth=np.array([labels.index(item.label) for item in self.items], dtype=np.int64),
             content=self._content,
             pixels=np.stack(self._pixels) if self._pixels else None,
-            features={v: torch.cat(f).numpy() for v, f in self._features.items() if f},
+            features={v: np.concatenate(f) for v, f in self._features.items() if f},
             unreadable=unreadable,
         )
 
 
-def _look(image: Image.Image, view: str, preprocessing: Preprocessing) -> torch.Tensor:
+def _look(image: Image.Image, view: str, preprocessing: Preprocessing) -> np.ndarray:
     if view.startswith("zoom"):
         preprocessing = replace(preprocessing, resize="crop", crop=preprocessing.crop * _ZOOM)
     fitted = preprocessing.fit(image)
-    return preprocessing.to_tensor(ImageOps.mirror(fitted) if view.endswith("flip") else fitted)
+    return preprocessing.to_array(ImageOps.mirror(fitted) if view.endswith("flip") else fitted)
 
 
 def _complain(unreadable: list[dict[str, str]], total: int, rule: str, source: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
-from ..._shared.vision_training import parts
+from . import parts
 
 _INNER_FOLDS = 5
 _STEPS = 1000

@@ -138,6 +138,14 @@ def run_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
     return runner(monkeypatch, "torch")
 
 
+@pytest.fixture(scope="module")
+def run_once() -> Any:
+    """The same for fixtures of a whole module, whose results its tests only read."""
+    pytest.importorskip("torch")
+    with pytest.MonkeyPatch.context() as patch:
+        yield runner(patch, "torch")
+
+
 def runner(monkeypatch: pytest.MonkeyPatch, toolchain: str) -> Any:
     """Runs kinds with the run file that ``toolchain`` has, where they have several."""
     from mlbuild.execute.worker import run_job

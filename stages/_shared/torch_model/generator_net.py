@@ -118,7 +118,8 @@ class GeneratorNet(nn.Module):
         write = (self.order.unsqueeze(1) == at.unsqueeze(0)).to(torch.float32)
         keep = 1.0 - write.sum(dim=1, keepdim=True)
         hidden = (self.order.unsqueeze(0) > at.unsqueeze(1)).to(torch.float32) * _HIDDEN
-        x = self.tokens(ids)[0] + self.places(torch.clamp(at, max=self.context - 1))
+        # Not a look-up: holding its index within the context would be done in float16.
+        x = self.tokens(ids)[0] + torch.matmul(write.t(), self.places.weight)
         all_keys, all_values = [], []
         for place, block in enumerate(self.blocks):
             queries, keys, values = block.split(x)

@@ -160,11 +160,10 @@ class TextNet(nn.Module):
     ) -> None:
         super().__init__()
         self.length = length
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
+        # The vector of padding is masked, not zero: a row of zeros has no scale to quantize it by.
+        self.embedding = nn.Embedding(vocabulary, width)
         # Large random vectors of words that are seen once would stay as they are.
         nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[0].zero_()
         self.searches = nn.ModuleList(
             [nn.Conv1d(width, filters, kernel, padding=kernel // 2) for kernel in kernels]
         )

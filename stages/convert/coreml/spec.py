@@ -288,6 +288,7 @@ KIND = Kind(
             "TuriModel": "turicreate",
             "OnnxModel": "onnx",
             "JaxModel": "jax",
+            "CaffeModel": "caffe",
         },
     ),
     params=ConvertParams,
@@ -296,7 +297,7 @@ KIND = Kind(
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | SklearnModel | XGBoostModel | "
             "LightGBMModel | LibsvmModel | KerasModel | SavedModel | FrozenGraph | TuriModel | "
-            "OnnxModel | JaxModel",
+            "OnnxModel | JaxModel | CaffeModel",
             "The trained model.",
         ),
         "samples": In(

@@ -66,6 +66,7 @@ KIND = Kind(
             "LightGBMModel": "classical",
             "LibsvmModel": "classical",
             "TuriModel": "turicreate",
+            "CaffeModel": "caffe",
         },
     ),
     params=PredictParams,
@@ -74,7 +75,7 @@ KIND = Kind(
         "model": In(
             "TorchModel | TorchScript | ExportedProgram | CoreMLModel | CoreMLFile | OnnxModel | "
             "TFLiteModel | KerasModel | SavedModel | FrozenGraph | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel | TuriModel",
+            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel | TuriModel | CaffeModel",
             "Who is asked.",
         ),
         "samples": In(

@@ -1,6 +1,5 @@
 """train/keras-image-classifier: from labelled pictures to a classifier in Keras."""
 
-import difflib
 from typing import Literal
 
 from mlbuild.api import Field, In, Kind, Metric, Out, Params, field_validator, model_validator
@@ -126,10 +125,9 @@ class TrainParams(Params):
         known = [SMALL, *APPLICATIONS]
         if backbone in known:
             return backbone
-        lowered = {name.lower().replace("-", ""): name for name in known}
-        asked = backbone.lower().replace("-", "").replace("_", "")
-        near = difflib.get_close_matches(asked, lowered, 1)
-        hint = f"; did you mean {lowered[near[0]]}?" if near else f"; allowed: {', '.join(known)}"
+        plain = {name.lower().replace("-", ""): name for name in known}
+        near = plain.get(backbone.lower().replace("-", "").replace("_", ""))
+        hint = f"; did you mean {near}?" if near else f"; allowed: {', '.join(known)}"
         raise ValueError(f"'{backbone}' is none of tf.keras.applications{hint}")
 
     @model_validator(mode="after")

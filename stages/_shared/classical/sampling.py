@@ -10,6 +10,9 @@ import numpy as np
 from .graph import ARRAY, TEXT, Value
 from .hinted import Hints
 
+# LightGBM writes a split of "is there a value" as a threshold of 1e300: nothing to draw around.
+_BEYOND = 1e299
+
 
 def draw(inputs: Sequence[Value], hints: Hints, count: int, seed: int) -> list[dict[str, Any]]:
     """Rows: a number, text or vector for each input."""
@@ -43,6 +46,7 @@ def _numbers(value: Value, hints: Hints, kinds: Any, random: Any) -> list[Any]:
 def _column(pools: list[Any], kinds: Any, random: Any, whole: bool) -> Any:
     count = len(kinds)
     pool = np.concatenate(pools) if pools else random.normal(0.0, 1.0, 64)
+    pool = pool[np.abs(pool) < _BEYOND] if (np.abs(pool) < _BEYOND).any() else np.zeros(1)
     picked = random.choice(pool, count)
     spread = float(np.std(pool)) or max(1.0, abs(float(pool[0]))) * 0.1
     noisy = picked + random.normal(0.0, 0.3 * spread, count)

@@ -13,6 +13,8 @@ LEARNERS = [
     ("train/xgboost", {"rounds": 6, "max_depth": 3}),
     ("train/lightgbm", {"rounds": 6, "min_rows": 5, "num_leaves": 4}),
     ("train/libsvm", {"c": 3}),
+    ("train/xgboost", {"rounds": 6, "missing": "keep"}),
+    ("train/lightgbm", {"rounds": 9, "min_rows": 3, "missing": "keep", "categories": "native"}),
 ]
 NUMBERS = [
     ("train/sklearn", {"estimator": "Ridge"}),

@@ -39,6 +39,25 @@ def read_mean(file: Path) -> np.ndarray:
     return array.reshape(shape[-3:]).astype(np.float32)
 
 
+def write_mean(file: Path, values: np.ndarray) -> None:
+    """A mean [C, H, W] in the form that coremltools reads: three sizes, no batch."""
+    shape = b"".join(_packed(size) for size in values.shape)
+    data = values.astype("<f4").tobytes()
+    file.write_bytes(_sized(5, data) + _sized(7, _sized(1, shape)))
+
+
+def _sized(field: int, data: bytes) -> bytes:
+    return _packed(field << 3 | 2) + _packed(len(data)) + data
+
+
+def _packed(value: int) -> bytes:
+    found = b""
+    while value > 127:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
+
+
 def _dims(data: bytes) -> List[int]:  # noqa: UP006
     found: List[int] = []  # noqa: UP006
     for field, value in _fields(data):

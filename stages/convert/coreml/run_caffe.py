@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple  # noqa: UP035 - evaluated, on 3.8 too
 
 from ..._shared.caffe.folder import Blob, CaffeFolder, read
+from ..._shared.caffe.mean import write_mean
 from ..._shared.caffe.pictures import chosen, is_picture, listed, mean_of, preprocessing
 from ..._shared.description.description import inside
 from ..._shared.problem.problem import Problem, told
@@ -92,11 +93,7 @@ def _converted(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         options.update(class_labels=str(file), predicted_feature_name=job.params.label_output)
-    means = {
-        blob.name: str(net.mean)
-        for blob in net.inputs
-        if blob.name in pictures and mean_of(net, blob) is not None
-    }
+    means = _means(job, net, pictures)
     files: List[Any] = [str(net.weights), str(net.network)]  # noqa: UP006
     given = (*files, means) if means else tuple(files)
     target = job.scratch / "converted.mlmodel"
@@ -111,6 +108,23 @@ def _converted(
     spec = Model_pb2.Model()
     spec.ParseFromString(Path(target).read_bytes())
     return spec
+
+
+def _means(
+    job: Any,
+    net: CaffeFolder,
+    pictures: Dict[str, Preprocessing],  # noqa: UP006
+) -> Dict[str, str]:  # noqa: UP006
+    """Files of the mean picture, in the one form of several that coremltools reads."""
+    found = {}
+    for blob in net.inputs:
+        values = mean_of(net, blob) if blob.name in pictures else None
+        if values is not None:
+            file = job.scratch / f"mean-{len(found)}.binaryproto"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_mean(file, values)
+            found[blob.name] = str(file)
+    return found
 
 
 def _options(pictures: Dict[str, Preprocessing]) -> Dict[str, Any]:  # noqa: UP006

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
+from mlbuild.stages._shared.text.files import from_json  # noqa: E402
+from mlbuild.stages._shared.text.files import load as load_tokenizer  # noqa: E402
 from mlbuild.stages._shared.text.generating import (  # noqa: E402
     TorchTeller,
     generate,
@@ -118,6 +120,21 @@ def test_another_models_text_is_told_as_another(run_kind, exact, tale, tmp_path)
     assert ran.metrics["psnr_db"] < 40
     texts = ran.json("report")["texts"]
     assert any("sampled_candidate" in text for text in texts)
+
+
+def test_the_swift_package_holds_tokenizer_and_generator(run_kind, trained, exact, tmp_path):
+    ran = run_kind("package/swift", tmp_path=tmp_path, inputs={"model": exact.outputs["model"]})
+
+    assert ran.ok, ran.error  # all Swift was parsed
+    inside = ran.outputs["package"] / "Sources" / "Model"
+    file = json.loads((inside / "Resources" / "tokenizer.json").read_text())
+    assert from_json(file) == load_tokenizer(trained.outputs["tokenizer"])
+    generator = (inside / "TextGenerator.swift").read_text()
+    assert "static let context = 24" in generator
+    assert "private static let chunk = 6" in generator
+    wrapper = (inside / "ModelModel.swift").read_text()
+    assert "func predict(_ input: Input, using state: MLState) throws -> Output" in wrapper
+    assert "TextGenerator().goOn" in (ran.outputs["package"] / "README.md").read_text()
 
 
 def test_a_target_without_functions_is_refused(run_kind, trained, tmp_path):

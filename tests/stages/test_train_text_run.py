@@ -73,7 +73,7 @@ def test_it_learns_and_its_package_answers_alike(run_kind, reviews, tmp_path, sh
     assert compared.metrics["agreement_top1"]["value"] == 1.0
 
 
-def test_the_tokenizer_travels_with_the_model(run_kind, reviews, tmp_path):
+def test_the_tokenizer_travels_with_the_model_into_the_swift_package(run_kind, reviews, tmp_path):
     from mlbuild.coreml import load as load_coreml
 
     trained = train(run_kind, tmp_path, reviews, epochs=1)
@@ -87,6 +87,20 @@ def test_the_tokenizer_travels_with_the_model(run_kind, reviews, tmp_path):
     assert from_json(json.loads(metadata)["facts"]["tokenizer"]) == tokenizer
     ids = np.array(tokenizer.encode("A lovely, WARM day"), np.int32)
     assert set(model.predict({"ids": ids})["classLabel_probs"]) == set(KINDS)
+
+    packed = run_kind(
+        "package/swift", tmp_path=tmp_path, inputs={"model": converted.outputs["model"]}
+    )
+    assert packed.ok, packed.error  # all Swift was parsed
+    inside = packed.outputs["package"] / "Sources" / "Model"
+    file = json.loads((inside / "Resources" / "tokenizer.json").read_text())
+    assert from_json(file) == tokenizer
+    code = (inside / "Tokenizer.swift").read_text()
+    assert "func classify(_ text: String, with tokenizer: Tokenizer) throws -> [Score]" in code
+    assert (
+        '.copy("Resources/tokenizer.json")'
+        in (packed.outputs["package"] / "Package.swift").read_text()
+    )
 
 
 # coremltools leaves temporary folders to the garbage collector.

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..packaging.facts import Facts
 from ..problem.problem import Problem
 from .features import Property, properties
+from .language import Language
 from .names import comment, literal
 from .syntax import complaint
 from .variants import Variant
@@ -50,6 +51,7 @@ class Bundled:
 
     variants: tuple[Variant, ...] = ()
     files: tuple[str, ...] = ()
+    language: Language | None = None
 
 
 def texts(
@@ -87,6 +89,11 @@ def texts(
         "accepted": _rows(accepted),
         "variants": bundled.variants,
         "files": bundled.files,
+        "states": bool(facts.description.states),
+        "language": bundled.language,
+        "takes_ids": [f.name for f in facts.description.inputs] == ["ids"],
+        "context": bundled.language.context if bundled.language else 0,
+        "prompt_length": bundled.language.prompt_length if bundled.language else 0,
     }
     pages = {
         "Package.swift": "Package.swift.j2",
@@ -94,6 +101,8 @@ def texts(
         f"Sources/{name}/{kind}.swift": "Wrapper.swift.j2",
         f"Tests/{name}Tests/{name}Tests.swift": "Tests.swift.j2",
     }
+    if bundled.language:
+        pages.update(bundled.language.pages(name))
     environment = _environment()
     written = {
         path: environment.get_template(template).render(values) for path, template in pages.items()

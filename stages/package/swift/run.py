@@ -10,6 +10,8 @@ from typing import Any
 from ..._shared.digests.tree import files_of
 from ..._shared.packaging.facts import accepted, read
 from ..._shared.problem.problem import Problem, told
+from ..._shared.swift.language import FILE as LANGUAGE_FILE
+from ..._shared.swift.language import Language
 from ..._shared.swift.names import type_name
 from ..._shared.swift.package import Bundled, Preparation, platforms_of, texts
 from ..._shared.swift.variants import variants
@@ -34,7 +36,9 @@ def run(job: Any) -> None:
     files = _files(job.inputs.get("files") or [], name)
     reports = _accepted(job, [model, *others])
     preparation = Preparation.of(_preprocessing(facts.description.metadata))
-    bundled = Bundled(tuple(newer), tuple(sorted(files)))
+    language = Language.of(facts.description.metadata)
+    spoken = {LANGUAGE_FILE} if language and LANGUAGE_FILE not in files else set()
+    bundled = Bundled(tuple(newer), tuple(sorted({*files, *spoken})), language)
     written = texts(name, kind, facts, job.params.platforms, preparation, reports, bundled)
     for path, text in written.items():
         file = package / path
@@ -47,6 +51,8 @@ def run(job: Any) -> None:
         shutil.copytree(others[place], target, copy_function=_copy)
     for file_name, source in files.items():
         _copy(str(source), str(resources / file_name))
+    if language and spoken:
+        (resources / LANGUAGE_FILE).write_text(language.text(), encoding="utf-8")
     made = files_of(package)
     job.metric("size_mb", sum(file["size_bytes"] for file in made) / 1e6)
     job.metric("files", len(made))

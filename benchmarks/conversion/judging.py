@@ -16,7 +16,7 @@ from benchmarks.conversion.faults import Site
 from benchmarks.conversion.nets import Net
 from benchmarks.conversion.program import Program
 from benchmarks.conversion.sources import TorchSource, inputs
-from mlbuild.coreml import CoreMLError, load
+from mlbuild.coreml import CoreMLError, ExecutionError, load
 from mlbuild.coreml.compare import TorchReference, compare
 
 _FRESH_SEED = 977  # of inputs that parity never sees
@@ -113,7 +113,10 @@ def _numbers(outputs: dict[str, Any]) -> np.ndarray:
 
 def named(net: Net, source: TorchSource, package: Path, site: Site) -> Verdict:
     """Whether ``compare`` accuses the operator that was damaged, or one next to where it was."""
-    guilty = guilty_of(net, source, package)
+    try:
+        guilty = guilty_of(net, source, package)
+    except ExecutionError as error:  # it cannot even be run: no operator is told apart
+        return Verdict(False, str(error).split("\n")[0])
     if guilty is None:
         return Verdict(False, "nobody is accused")
     names = {name for name, _ in guilty.operator.outputs}

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ..errors import ExecutionError
 from .aligning import align_outputs
 from .matching import SAME, Index, Match, Tensors, difference, is_telling, same
 from .recording import Sample
@@ -135,7 +136,12 @@ class Walk:
 
     def _take(self, step: Step) -> None:
         inputs = self.given_to(step, self.clean)
-        made = [step.run(given, self.known(step)) for given in inputs]
+        try:
+            made = [step.run(given, self.known(step)) for given in inputs]
+        except (RuntimeError, ValueError, IndexError) as error:
+            text = str(error).split("\n")[0]
+            place = f"{step.use.type} {', '.join(step.outputs)}"
+            raise ExecutionError("its inputs do not go together", place=place, got=text) from error
         for name in step.outputs:
             self.made[name] = self.clean[name] = [values[name] for values in made]
             if name in self.forced:

@@ -140,10 +140,26 @@ def _inner_facts(
 ) -> dict[str, dict[str, Json]]:
     """The parameters inside one that is a model; a model may hold itself, hence the depth."""
     found: dict[str, dict[str, Json]] = {}
+    if "discriminator" in part:
+        return _choices(name, part["discriminator"], definitions, depth)
     for inner, inner_part in _nested(part, definitions).items() if depth else ():
         path = f"{name}.{inner}"
         found[path] = _fact(inner_part, False, definitions)
         found |= _inner_facts(path, inner_part, definitions, depth - 1)
+    return found
+
+
+def _choices(
+    name: str, chosen: Mapping[str, Any], definitions: Mapping[str, Any], depth: int
+) -> dict[str, dict[str, Json]]:
+    """Models of which a parameter of theirs chooses one: each under what it is called."""
+    found: dict[str, dict[str, Json]] = {}
+    for value, reference in chosen["mapping"].items():
+        model = _resolved({"$ref": reference}, definitions)
+        path = f"{name}[{value}]"
+        found[path] = _fact(model, False, definitions)
+        inner = _inner_facts(path, model, definitions, depth)
+        found |= {k: v for k, v in inner.items() if k != f"{path}.{chosen['propertyName']}"}
     return found
 
 

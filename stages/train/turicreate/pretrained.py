@@ -33,14 +33,15 @@ def check_weights(job: Any, toolkit: str, turicreate: Any) -> None:
     """
     if "weights" in job.inputs and toolkit not in PRETRAINED:
         raise Problem(f"{toolkit} starts from nothing: the input 'weights' is not used")
-    from turicreate.toolkits import _pre_trained_models as own
+    from turicreate.toolkits import _data_zoo, _pre_trained_models
 
     cache = job.scratch / "turi" / "model_cache"
 
     def from_cache(urls: Sequence[Any], dirname: str, delete: bool = False) -> List[str]:  # noqa: UP006
         return [str(_cached(cache, *(u if isinstance(u, tuple) else (u, None)))) for u in urls]
 
-    own._download_and_checksum_files = from_cache
+    for own in (_data_zoo, _pre_trained_models):
+        own._download_and_checksum_files = from_cache
 
 
 def _cached(cache: Path, url: str, md5: Optional[str]) -> Path:  # noqa: UP045
@@ -48,7 +49,7 @@ def _cached(cache: Path, url: str, md5: Optional[str]) -> Path:  # noqa: UP045
     wanted = f"{url}" + (f" (MD5 {md5})" if md5 else "")
     if not file.is_file():
         raise Problem(
-            f"this toolkit begins with a network of Apple's, {file.name}, which is not there",
+            f"this toolkit begins with what Apple has learnt, {file.name}, which is not there",
             hint=f"fetch {wanted} into a folder and give it as the input weights",
         )
     if md5 and hashlib.md5(file.read_bytes()).hexdigest() != md5:

@@ -1,4 +1,4 @@
-"""Parameters that kinds share which write a torch program in another format. Read by their specs."""
+"""Parameters of kinds that write a torch program in another format. Read by their specs."""
 
 import re
 from typing import Literal

@@ -19,6 +19,8 @@ FILES = sorted(p for p in (ROOT / "pipelines").glob("*.yaml") if ".lock." not in
 SETS = {
     ("dogs", "photos"): "photos={folder}",
     ("similarity", "dogs"): "photos={folder}",
+    ("sounds", ""): "sounds={folder}",
+    ("spam", ""): "emails={folder}",
 }
 
 

@@ -203,5 +203,11 @@ def _rows(accepted: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
                 told = f"{value['value']:.4g} (n {value['n']})"
             elif isinstance(value, float):
                 told = f"{value:.4g}"
-            rows.append({"stage": str(report["kind"]), "figure": figure, "value": str(told)})
+            rows.append({"stage": _stage(report), "figure": figure, "value": str(told)})
     return rows
+
+
+def _stage(report: Mapping[str, Any]) -> str:
+    """The kind, and of a matrix which variant it judged."""
+    axes = ", ".join(f"{name} {value}" for name, value in sorted(report.get("axes", {}).items()))
+    return f"{report['kind']} ({axes})" if axes else str(report["kind"])

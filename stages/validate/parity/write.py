@@ -56,7 +56,7 @@ def write(
     sections = [Section("Worst samples", cards=[_card(result, i) for i in worst])]
     if isinstance(result, Outputs):
         rows = [[n, *(f"{v:.6g}" for v in f.values())] for n, f in result.by_output.items()]
-        names = next(iter(result.by_output.values()))
+        names = next(iter(result.by_output.values()), {})  # labels alone have no figures
         sections.insert(0, Section("Outputs", header=["output", *names], rows=rows))
     sections.append(_all(result))
     write_page(job.outputs["page"], "Parity", lead, figures, sections)

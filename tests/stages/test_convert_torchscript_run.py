@@ -13,6 +13,7 @@ pytestmark = [
     pytest.mark.toolchain,
     # torch deprecates what writes and reads this format; its files are still around.
     pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Lite Interpreter:DeprecationWarning"),
 ]
 HOW = ((127.0, 120.0, 110.0), (128.0, 64.0, 60.0))
 

@@ -40,12 +40,12 @@ def run(job: Any) -> None:
 
 
 def _converted(program: Program, log: Any) -> Any:
-    import coreai_torch  # after torch was set up: it reads torch's version as it is imported
-
     source = exported(program, log)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside torch
+            warnings.simplefilter("ignore")  # of deprecations, and of torch's version "+cpu"
+            import coreai_torch  # heavy
+
             plain = source.run_decompositions(coreai_torch.get_decomp_table())
             # The other mode writes stack traces, and with them paths, into the program.
             converter = coreai_torch.TorchConverter(mode=coreai_torch.TorchConverter.Mode.RELEASE)

@@ -181,8 +181,8 @@ def _firm(
         kept &= (np.abs(np.nan_to_num(a - b)) <= 1e-4 * scale).all(axis=1)
     if kept.sum() * 2 < len(rows):
         raise Problem(
-            f"{type(task.model).__name__} answers differently where inputs move by the last bits of "
-            "a float32: it cannot be computed on a device",
+            f"{type(task.model).__name__} answers differently where inputs move by the last bits "
+            "of a float32: it cannot be computed on a device",
             hint="scale its inputs, or regularize it",
         )
     chosen = [row for row, keep in zip(rows, kept, strict=True) if keep]

@@ -1,7 +1,7 @@
 """What a converted model computes, as a graph: steps between named values.
 
-A step is either a model of the classical family (trees, scalers, encoders, ...) or an operation of an
-ML Program. ``assemble`` turns the graph into one Core ML model, or into a pipeline of several.
+A step is either a model of the classical family (trees, scalers, encoders, ...) or an operation of
+an ML Program. ``assemble`` turns the graph into one Core ML model, or into a pipeline of several.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ProgramStep:
 
 @dataclass
 class Graph:
-    """Inputs and steps in the order in which they were made, so that no step is before its inputs."""
+    """Inputs and steps in the order in which they were made: no step is before its inputs."""
 
     inputs: list[Value] = field(default_factory=list)
     steps: list[Any] = field(default_factory=list)

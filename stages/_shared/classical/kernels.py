@@ -20,8 +20,7 @@ def pairwise(
 ) -> Any:
     """scikit-learn's pairwise kernels of x + shift with points [n, d]: [n].
 
-    Args:
-        shift: what was taken from x before it came here; distances take points less it.
+    ``shift`` is what was taken from x before it came here; distances take the points less it.
     """
     points = dense(points)
     gamma = 1.0 / points.shape[1] if gamma is None else float(gamma)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil.mil import Builder as mb
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its usual name
 
 __all__ = [
     "affine", "argmax", "column", "concat", "const", "divide", "gather", "log_sum_exp", "mb",

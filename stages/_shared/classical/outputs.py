@@ -15,7 +15,7 @@ from .frame import Frame
 from .graph import ARRAY, DOUBLE, INT64, Value
 from .ops import mb
 from .registry import find_whole, has
-from .results import Clusters, Scores, ask, classes_of, regress, remember, score, tail, transform
+from .results import Clusters, ask, classes_of, regress, remember, score, tail, transform
 from .sk_compose import last, unwrap
 
 
@@ -37,6 +37,16 @@ class End:
     labels: tuple[Any, ...] = ()
 
 
+# What scikit-learn calls estimators.
+_KINDS = {
+    "classifier": "classifier",
+    "regressor": "regressor",
+    "clusterer": "clusterer",
+    "outlier_detector": "detector",
+    "DensityEstimator": "clusterer",
+}
+
+
 def role_of(estimator: Any, task: str | None) -> str:
     """What the whole estimator is for."""
     inner = last(estimator)
@@ -50,8 +60,7 @@ def role_of(estimator: Any, task: str | None) -> str:
     if told:
         return told
     kind = getattr(inner, "_estimator_type", None)
-    named = {"classifier": "classifier", "regressor": "regressor", "clusterer": "clusterer",
-             "outlier_detector": "detector", "DensityEstimator": "clusterer"}.get(kind or "")  # fmt: skip
+    named = _KINDS.get(kind or "")
     if named and (has(inner, named) or not has(inner, "transformer")):
         return named
     for role in ("classifier", "regressor", "detector", "clusterer", "transformer"):
@@ -84,13 +93,11 @@ def labels_of(estimator: Any, given: Sequence[Any] | None) -> tuple[Any, ...]:
             raise Problem(f"there are {len(given)} labels for {len(classes)} classes")
         classes = np.asarray(list(given), dtype=object)
     plain = [c.item() if isinstance(c, np.generic) else c for c in classes]
-    if all(isinstance(c, str) for c in plain):
+    texts = [isinstance(c, str) for c in plain]
+    if all(texts):
         return tuple(plain)
-    if all(
-        isinstance(c, bool | int) or float(c).is_integer() for c in plain if not isinstance(c, str)
-    ):
-        if not any(isinstance(c, str) for c in plain):
-            return tuple(int(c) for c in plain)
+    if not any(texts) and all(float(c).is_integer() for c in plain):
+        return tuple(int(c) for c in plain)
     raise Problem(
         f"class labels are {', '.join(map(repr, plain[:5]))}: Core ML has texts or whole numbers",
         hint="give labels: [...] in the order of classes_",

@@ -34,9 +34,9 @@ input `samples` if there is one, and compared with the library's own predictions
 differs by more than 1e-5 of its output's greatest one, or another label that is not on a border,
 fails the stage and names the step.
 
-**Inputs** are one for each column (`features: columns`), numbers as doubles and categories as texts,
-or one multi-array (`features: vector`). Columns that nothing depends on are left out. Where a model
-was trained with missing values, an input may be left out.
+**Inputs** are one for each column (`features: columns`), numbers as doubles and categories as
+texts, or one multi-array (`features: vector`). Columns that nothing depends on are left out. Where
+a model was trained with missing values, an input may be left out.
 
 **Precision.** Core ML's classical models compute in doubles here as in their specification, ML
 Programs in float32, never float16. Means are taken away in doubles before a program sees a column.
@@ -46,9 +46,9 @@ chosen so that the comparison in doubles goes the same way for every input.
 **XGBoost** (.json, .ubj): all objectives but `binary:hinge` and several targets; DART with its
 weights, gblinear, categories, missing values; rounds after the best one are left out.
 **LightGBM** (.txt): all objectives but custom ones; the three kinds of missing values, categories,
-DART and random forests; no linear trees. **LIBSVM** (.libsvm): C-SVC, nu-SVC, one-class, epsilon-SVR,
-nu-SVR with linear, polynomial, RBF and sigmoid kernels, with and without probabilities; no
-precomputed kernels.
+DART and random forests; no linear trees. **LIBSVM** (.libsvm): C-SVC, nu-SVC, one-class,
+epsilon-SVR, nu-SVR with linear, polynomial, RBF and sigmoid kernels, with and without
+probabilities; no precomputed kernels.
 """
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import coremltools as ct
-from coremltools.converters.mil.mil import Builder as mb
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its usual name
 from coremltools.converters.mil.mil import Function, Program, types
 
 from .graph import ProgramStep, Value

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..problem.problem import Problem
 
-# What an estimator is mapped as. One that is several (Birch: clusterer and transformer) has a row each.
+# What an estimator is mapped as; one that is several (Birch) has a row for each.
 ROLES = ("transformer", "regressor", "classifier", "clusterer", "detector")
 Mapper = Callable[..., Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..problem.problem import Problem
-from .frame import Frame
 from .ensemble import labelled
+from .frame import Frame
 from .graph import ARRAY, ProgramStep, Value
 from .hints import points_of
 from .ops import mb

@@ -70,7 +70,7 @@ def centre_distances(estimator: Any, frame: Frame) -> Frame:
 
 @maps("clusterer", "BisectingKMeans", how="ML Program: the nearer half at each bisection")
 def bisecting(estimator: Any, frame: Frame) -> Clusters:
-    """Down the tree of bisections, as its prediction goes, which is not always the nearest centre."""
+    """Down the tree of bisections, as its prediction goes: not always to the nearest centre."""
     mean = estimator._X_mean if hasattr(estimator, "_X_mean") else 0.0
     points = np.asarray(estimator.cluster_centers_, np.float64)
     splits: list[tuple[Any, Any]] = []

@@ -33,8 +33,14 @@ def _zero(mean: Any, axes: Any) -> Any:
     return np.zeros(axes.shape[1]) if mean is None else mean
 
 
-@maps("transformer", "TruncatedSVD", "GaussianRandomProjection", "SparseRandomProjection",
-      "NeighborhoodComponentsAnalysis", how="ML Program: a product with the components")  # fmt: skip
+@maps(
+    "transformer",
+    "TruncatedSVD",
+    "GaussianRandomProjection",
+    "SparseRandomProjection",
+    "NeighborhoodComponentsAnalysis",
+    how="ML Program: a product with the components",
+)
 def components(estimator: Any, frame: Frame) -> Frame:
     """A product with a matrix."""
     axes = dense(estimator.components_)

@@ -45,8 +45,9 @@ def _one_hot(frame: Frame, scores: Scores) -> Value:
 
     def build(x: Any) -> Any:
         best = mb.reduce_argmax(x=x, axis=0, keep_dims=True)
-        return mb.reshape(x=mb.one_hot(indices=best, one_hot_vector_size=width, on_value=np.float32(1),
-                                       off_value=np.float32(0)), shape=[width])  # fmt: skip
+        on, off = np.float32(1), np.float32(0)
+        vote = mb.one_hot(indices=best, one_hot_vector_size=width, on_value=on, off_value=off)
+        return mb.reshape(x=vote, shape=[width])
 
     return frame.graph.compute("vote", decide, width, build)
 

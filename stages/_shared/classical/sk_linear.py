@@ -98,8 +98,12 @@ def _weights(estimator: Any) -> tuple[Any, Any]:
     return weights, np.broadcast_to(np.ravel(estimator.intercept_), (len(weights),))
 
 
-@maps("classifier", "LogisticRegression", "LogisticRegressionCV",
-      how="GLM classifier: logit, one against the rest, or multinomial by differences to the first")  # fmt: skip
+@maps(
+    "classifier",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    how="GLM classifier: logit, one against the rest, or multinomial by differences to the first",
+)
 def logistic_regression(estimator: Any, frame: Frame) -> Scores:
     """Probabilities: softmax, or logistic and divided by their sum."""
     margins = linear_vector(frame, *_weights(estimator))

@@ -47,8 +47,12 @@ def one_class(estimator: Any, frame: Frame) -> Value:
     return vectorize(frame.graph, [decision(frame, machine_of(estimator))])
 
 
-@maps("classifier", "SVC", "NuSVC",
-      how="support vector classifier: the label by votes as scikit-learn, probabilities beside it")  # fmt: skip
+@maps(
+    "classifier",
+    "SVC",
+    "NuSVC",
+    how="support vector classifier: the label by votes as scikit-learn, probabilities beside it",
+)
 def svm_scores(estimator: Any, frame: Frame) -> Scores:
     """Decisions or probabilities of two classes."""
     if len(estimator.classes_) != 2:

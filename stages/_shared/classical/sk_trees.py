@@ -86,9 +86,13 @@ def _ties(count: int) -> Any:
     return np.arange(count - 1, -1, -1) * _FIRST_WINS
 
 
-@maps("classifier", *_TREES, *_FORESTS,
-      how="tree ensemble; shares of the leaves divided by the number of trees, thresholds chosen so "
-      "that doubles go the way of rounded inputs")  # fmt: skip
+@maps(
+    "classifier",
+    *_TREES,
+    *_FORESTS,
+    how="tree ensemble; shares of the leaves divided by the number of trees, thresholds chosen so "
+    "that doubles go the way of rounded inputs",
+)
 def forest_scores(estimator: Any, frame: Frame) -> Scores:
     """The mean of the trees' shares."""
     base = np.zeros(len(classes_of(estimator)))
@@ -107,8 +111,14 @@ def forest_classifier(estimator: Any, frame: Frame, labels: Sequence[Any]) -> An
     )
 
 
-@maps("regressor", "DecisionTreeRegressor", "ExtraTreeRegressor", "RandomForestRegressor",
-      "ExtraTreesRegressor", how="tree ensemble; the leaves divided by the number of trees")  # fmt: skip
+@maps(
+    "regressor",
+    "DecisionTreeRegressor",
+    "ExtraTreeRegressor",
+    "RandomForestRegressor",
+    "ExtraTreesRegressor",
+    how="tree ensemble; the leaves divided by the number of trees",
+)
 def forest_regressor(estimator: Any, frame: Frame) -> Value:
     """The mean of the trees, of each output."""
     members = _members(estimator)

@@ -16,6 +16,7 @@ def facts_of(spec: Any, end: End, target: str) -> dict[str, Any]:
     operators: Counter[str] = Counter()
     for model in models:
         operators.update(_operators(model))
+    classical = sum(model.WhichOneof("Type") != "mlProgram" for model in models)
     return {
         "target": target,
         "specification_version": spec.specificationVersion,
@@ -25,8 +26,8 @@ def facts_of(spec: Any, end: End, target: str) -> dict[str, Any]:
         "outputs": [_feature(f) for f in spec.description.output],
         "labels": list(end.labels),
         "operators": dict(sorted(operators.items())),
-        "operators_in_all": sum(operators.values()) + sum(m.WhichOneof("Type") != "mlProgram" for m in models),
-    }  # fmt: skip
+        "operators_in_all": sum(operators.values()) + classical,
+    }
 
 
 def _models(spec: Any) -> Any:

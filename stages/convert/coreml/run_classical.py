@@ -15,6 +15,7 @@ from ..._shared.classical.outputs import Names
 from ..._shared.coreml_package.canonical import save, size_of
 from ..._shared.description.description import KEY
 from ..._shared.problem.problem import Problem, told
+from ..._shared.tables.description import samples
 from ..._shared.tables.sheet import read_sheet
 from ..._shared.tables.table import CATEGORY, typed
 from ..._shared.torch_setup.configure import configure
@@ -32,7 +33,7 @@ def run(job: Any) -> None:
     _refuse_params(job.params)
     source = read(job)
     task = _task(source, job.params)
-    samples = _samples(job, source)
+    rows = _samples(job, source)
     job.progress(0, 3, "converting")
     with tempfile.TemporaryDirectory(prefix="classical-") as folder:
         made = make(task, Path(folder) / "weights")
@@ -40,7 +41,7 @@ def run(job: Any) -> None:
         job.progress(1, 3, "saving")
         written = save(made.model, Path(folder) / job.outputs["model"].name)
         job.progress(2, 3, "comparing with the library")
-        figures = check(task, made, written, samples)
+        figures = check(task, made, written, rows)
         package = save(made.model, job.outputs["model"])
     facts = facts_of(made.model.get_spec(), made.end, job.params.target)
     facts["verified"] = {"rows": figures.rows, "largest_difference": figures.difference}
@@ -104,7 +105,10 @@ def _samples(job: Any, source: ClassicalSource) -> list[Mapping[str, Any]]:
     if path is None:
         return []
     types = {n: CATEGORY if kind == "category" else "number" for n, kind in source.columns}
-    table = typed(read_sheet(Path(path)), list(types), types)
+    if source.description.get("reading"):
+        table = samples(Path(path), source.description)
+    else:
+        table = typed(read_sheet(Path(path)), list(types), types)
     chosen = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_SAMPLES)).astype(int))
     columns = {n: c.values for n, c in table.columns.items()}
     return [

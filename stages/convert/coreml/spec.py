@@ -189,8 +189,8 @@ class ConvertParams(Params):
     label_output: str = Field("classLabel", description="Name of a classifier's label.")
     score_output: str | None = Field(
         None,
-        description="Name of the scores; if not given, `classLabel_probs` or what `output` says; of "
-        "a model of tables `classProbability`, or `classScore` where it has no probabilities.",
+        description="Name of the scores; if not given, `classLabel_probs` or what `output` says; "
+        "of a model of tables `classProbability`, or `classScore` where it has no probabilities.",
     )
     output_names: list[str] | None = Field(
         None, description="Names of several outputs of a TorchScript or exported program."

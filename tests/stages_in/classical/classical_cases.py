@@ -119,7 +119,9 @@ def scalers() -> Iterator[Case]:
     yield case(lambda: pre.QuantileTransformer(n_quantiles=15), x=COUNTS, name="Quantile jumps")
     yield case(lambda: pre.FunctionTransformer(np.log1p), x=COUNTS)
     yield case(lambda: pre.OneHotEncoder(handle_unknown="ignore"), x=COUNTS)
-    yield case(lambda: pre.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), x=COUNTS)  # fmt: skip
+    yield case(
+        lambda: pre.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), x=COUNTS
+    )
     yield case(lambda: pre.TargetEncoder(cv=3, random_state=0), y=NUMBER, x=COUNTS)
     yield case(lambda: choose.SelectKBest(k=2), y=THREE)
     from sklearn.linear_model import Lasso, Ridge
@@ -471,7 +473,10 @@ def composed() -> Iterator[Case]:
             THREE,
         ),
         (lambda: make_pipeline(pre.StandardScaler(), lm.Ridge()), NUMBER),
-        (lambda: make_pipeline(pre.StandardScaler(), pre.PolynomialFeatures(2), lm.Ridge()), NUMBER),
+        (
+            lambda: make_pipeline(pre.StandardScaler(), pre.PolynomialFeatures(2), lm.Ridge()),
+            NUMBER,
+        ),
         (lambda: search.GridSearchCV(lm.Ridge(), {"alpha": [1.0, 2.0]}, cv=2), NUMBER),
         (lambda: choose.RFE(lm.Ridge(), n_features_to_select=2), NUMBER),
         (lambda: choose.RFECV(lm.Ridge(), cv=2), NUMBER),
@@ -490,11 +495,33 @@ def composed() -> Iterator[Case]:
         (lambda: search.FixedThresholdClassifier(forest, threshold=0.3), TWO),
         (lambda: search.TunedThresholdClassifierCV(logistic, cv=2), TWO),
         (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes)], voting="soft"), NAMES),
-        (lambda: ensemble.VotingClassifier([("a", forest), ("b", bayes), ("c", tree.DecisionTreeClassifier(max_depth=2))]), NAMES),  # fmt: skip
-        (lambda: ensemble.VotingRegressor([("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))], weights=[1, 2]), NUMBER),  # fmt: skip
+        (
+            lambda: ensemble.VotingClassifier(
+                [("a", forest), ("b", bayes), ("c", tree.DecisionTreeClassifier(max_depth=2))]
+            ),
+            NAMES,
+        ),
+        (
+            lambda: ensemble.VotingRegressor(
+                [("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))], weights=[1, 2]
+            ),
+            NUMBER,
+        ),
         (lambda: ensemble.StackingClassifier([("a", forest), ("b", bayes)], logistic, cv=2), NAMES),
-        (lambda: ensemble.StackingClassifier([("a", forest), ("b", bayes)], logistic, cv=2, passthrough=True), TWO),  # fmt: skip
-        (lambda: ensemble.StackingRegressor([("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))], lm.Ridge(), cv=2), NUMBER),  # fmt: skip
+        (
+            lambda: ensemble.StackingClassifier(
+                [("a", forest), ("b", bayes)], logistic, cv=2, passthrough=True
+            ),
+            TWO,
+        ),
+        (
+            lambda: ensemble.StackingRegressor(
+                [("a", lm.Ridge()), ("b", tree.DecisionTreeRegressor(max_depth=3))],
+                lm.Ridge(),
+                cv=2,
+            ),
+            NUMBER,
+        ),
         (lambda: multioutput.MultiOutputRegressor(lm.Ridge()), SEVERAL),
         (lambda: multioutput.RegressorChain(lm.Ridge(), order=[1, 0]), SEVERAL),
         (lambda: multiclass.OneVsRestClassifier(bayes), NAMES),
@@ -502,9 +529,19 @@ def composed() -> Iterator[Case]:
         (lambda: CalibratedClassifierCV(bayes, cv=2), NAMES),
         (lambda: CalibratedClassifierCV(bayes, cv=2, method="isotonic"), TWO),
         (lambda: CalibratedClassifierCV(forest, cv=2), TWO),
-        (lambda: compose.TransformedTargetRegressor(lm.Ridge(), transformer=pre.StandardScaler()), NUMBER),  # fmt: skip
-        (lambda: compose.TransformedTargetRegressor(lm.Ridge(), func=np.log1p, inverse_func=np.expm1), POSITIVE),  # fmt: skip
-    ]  # fmt: skip
+        (
+            lambda: compose.TransformedTargetRegressor(
+                lm.Ridge(), transformer=pre.StandardScaler()
+            ),
+            NUMBER,
+        ),
+        (
+            lambda: compose.TransformedTargetRegressor(
+                lm.Ridge(), func=np.log1p, inverse_func=np.expm1
+            ),
+            POSITIVE,
+        ),
+    ]
     for place, (make, y) in enumerate(rows):
         yield case(make, y=y, name=f"composed {place}: {type(make()).__name__}")
     for place, (make, y) in enumerate(
@@ -517,7 +554,7 @@ def composed() -> Iterator[Case]:
                     svm.LinearSVC(random_state=0), 3, random_state=0
                 ),
                 TWO,
-            ),  # fmt: skip
+            ),
         ]
     ):
         yield case(make, y=y, x=scaled, name=f"composed on scaled {place}: {type(make()).__name__}")

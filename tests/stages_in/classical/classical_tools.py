@@ -108,9 +108,9 @@ def _of_model(spec: Any) -> Any:
             yield "one number of several elements"
     if kind == "glmRegressor" and outputs[0].type.WhichOneof("Type") != "doubleType":
         yield "a glmRegressor gives a double"
-    if kind.endswith(("Regressor", "Classifier")):
-        if spec.description.predictedFeatureName not in names:
-            yield f"{kind} predicts nothing"
+    predicts = kind.endswith(("Regressor", "Classifier"))
+    if predicts and spec.description.predictedFeatureName not in names:
+        yield f"{kind} predicts nothing"
     if kind.startswith("treeEnsemble"):
         nodes = getattr(spec, kind).treeEnsemble.nodes
         if any(n.nodeBehavior == 6 and not n.evaluationInfo for n in nodes):

@@ -307,8 +307,8 @@ def test_a_difference_names_the_step_that_makes_it(tmp_path, monkeypatch):
 
 def test_thresholds_are_asked_as_scikit_learn_rounds(run_kind, tmp_path):
     """A double just above a threshold is rounded onto it by scikit-learn, and goes left."""
-    X = np.array([[0.1], [0.3], [0.7], [0.9]], dtype=np.float32).astype(np.float64)
-    tree = ensemble.ExtraTreesRegressor(3, random_state=0).fit(X, [1.0, 2.0, 3.0, 4.0])
+    grid = np.array([[0.1], [0.3], [0.7], [0.9]], dtype=np.float32).astype(np.float64)
+    tree = ensemble.ExtraTreesRegressor(3, random_state=0).fit(grid, [1.0, 2.0, 3.0, 4.0])
     core = opened(converted(run_kind, tmp_path, tree))
     thresholds = sorted({t for e in tree.estimators_ for t in e.tree_.threshold if t > 0})
     for threshold in thresholds:
@@ -352,9 +352,9 @@ def test_multinomial_logistic_regression_is_a_softmax(tmp_path, monkeypatch):
 def test_the_label_of_an_svc_is_the_one_that_it_votes_for(run_kind, tmp_path):
     """Its probabilities may prefer another one; Core ML's own label would follow them."""
     random = np.random.default_rng(5)
-    X = random.normal(size=(60, 3))
+    grid = random.normal(size=(60, 3))
     y = random.integers(0, 3, 60)
-    model = svm.SVC(probability=True, random_state=0, C=100.0).fit(X, y)
+    model = svm.SVC(probability=True, random_state=0, C=100.0).fit(grid, y)
 
     core = opened(converted(run_kind, tmp_path, model))
 
@@ -366,9 +366,9 @@ def test_the_label_of_an_svc_is_the_one_that_it_votes_for(run_kind, tmp_path):
 
 
 def test_a_dead_heat_goes_to_the_first_class_as_in_scikit_learn(run_kind, tmp_path):
-    X = np.array([[0.0], [0.0], [1.0], [1.0]])
+    grid = np.array([[0.0], [0.0], [1.0], [1.0]])
     forest = ensemble.RandomForestClassifier(50, random_state=0, bootstrap=False)
-    forest.fit(X, ["b", "a", "b", "a"])
+    forest.fit(grid, ["b", "a", "b", "a"])
 
     core = opened(converted(run_kind, tmp_path, forest))
 
@@ -379,12 +379,12 @@ def test_a_dead_heat_goes_to_the_first_class_as_in_scikit_learn(run_kind, tmp_pa
 
 def test_far_from_zero_distances_are_kept(run_kind, tmp_path):
     """In float32 alone 1e7 + 0.3 and 1e7 + 0.7 would be one number."""
-    X = 1e7 + np.random.default_rng(0).normal(size=(40, 2))
-    model = neighbors.KNeighborsRegressor(3).fit(X, X.sum(axis=1) % 7)
+    grid = 1e7 + np.random.default_rng(0).normal(size=(40, 2))
+    model = neighbors.KNeighborsRegressor(3).fit(grid, grid.sum(axis=1) % 7)
 
     core = opened(converted(run_kind, tmp_path, model))
 
-    for row in X[:10]:
+    for row in grid[:10]:
         said = core.predict({"x0": row[0], "x1": row[1]})["prediction"]
         assert said == pytest.approx(model.predict([row])[0], rel=1e-5)
 
@@ -518,7 +518,11 @@ def test_files_that_are_no_models_are_told(name, content, message, run_kind, tmp
 @pytest.mark.parametrize(
     ("kind", "params", "file"),
     [
-        ("train/sklearn", {"estimator": "RandomForestClassifier", "params": {"n_estimators": 4}}, "model.joblib"),
+        (
+            "train/sklearn",
+            {"estimator": "RandomForestClassifier", "params": {"n_estimators": 4}},
+            "model.joblib",
+        ),
         ("train/sklearn", {"estimator": "LogisticRegression", "missing": "mean"}, "model.joblib"),
         ("train/xgboost", {"rounds": 4, "categories": "one-hot"}, "model.json"),
         ("train/xgboost", {"rounds": 4, "categories": "ordinal"}, "model.json"),

@@ -19,8 +19,6 @@ from .results import transform
 from .sampling import draw
 from .sk_compose import in_training_order
 
-_DRAWN = 120  # rows; each threshold and category is met now and then
-
 
 @dataclass(frozen=True)
 class Task:
@@ -37,6 +35,7 @@ class Task:
         labels: given ones, in the order of the classes.
         target: the deployment target.
         seed: of the rows that are drawn.
+        drawn: how many; each threshold and category is met now and then.
     """
 
     library: str
@@ -49,6 +48,7 @@ class Task:
     target: str
     native: Any = None
     seed: int = 0
+    drawn: int = 120
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _finite(expected: reference.Expected, count: int) -> Any:
 
 
 def _drawn(task: Task, made: Made) -> list[dict[str, Any]]:
-    rows = draw(made.graph.inputs, made.graph.hints, _DRAWN, task.seed)
+    rows = draw(made.graph.inputs, made.graph.hints, task.drawn, task.seed)
     if task.vector is None:
         return rows
     names = [n for n, _ in task.columns]

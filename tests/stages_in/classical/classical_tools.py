@@ -28,7 +28,14 @@ def task_of(library: str, model: Any, columns: Any, **given: Any) -> Any:
     """What ``convert/coreml`` makes of a model; columns are names, or (name, type)."""
     pairs = [c if isinstance(c, tuple) else (c, "number") for c in columns]
     names = shared("outputs").Names(target=given.pop("target_name", "prediction"))
-    facts = {"description": {}, "vector": None, "labels": None, "native": None, **given}
+    facts = {
+        "description": {},
+        "vector": None,
+        "labels": None,
+        "native": None,
+        "drawn": 60,
+        **given,
+    }
     return shared("conversion").Task(
         library=library, model=model, columns=pairs, names=names, target="iOS16", **facts
     )

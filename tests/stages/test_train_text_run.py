@@ -129,6 +129,7 @@ def test_folders_of_files_and_json_are_read_under_patterns(run_kind, tmp_path):
             file.parent.mkdir(parents=True, exist_ok=True)
             text = sentence(mood, 2 * n + (mood == "fresh"))
             file.write_text(json.dumps({"text": text}) if n % 2 else text)
+    (tmp_path / "mail" / "ham-0" / "notes.md").write_text("left out too")
     (tmp_path / "mail" / "other").mkdir()
     (tmp_path / "mail" / "other" / "x.txt").write_text("left out")
 
@@ -136,7 +137,12 @@ def test_folders_of_files_and_json_are_read_under_patterns(run_kind, tmp_path):
         KIND,
         tmp_path=tmp_path,
         inputs={"texts": tmp_path / "mail"},
-        params={**QUICK, "labels": {"ham": ["ham-*"], "spam": ["spam-1"]}, "epochs": 1},
+        params={
+            **QUICK,
+            "labels": {"ham": ["ham-*"], "spam": ["spam-1"]},
+            "files": "*[!d]",
+            "epochs": 1,
+        },
     )
 
     assert ran.ok, ran.error

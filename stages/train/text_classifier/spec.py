@@ -10,6 +10,7 @@ class TextParams(Params):
 
     text_column: str = Field("text", description="Of a table, or of JSON files: the text.")
     label_column: str = Field("label", description="Of a table: the label.")
+    files: str = Field("*", min_length=1, description="Of folders: which files, `*.json`.")
     labels: dict[str, list[str]] = Field(
         default_factory=dict,
         description="Labels to learn, with patterns for what they are called in the data; others "

@@ -77,6 +77,8 @@ def _files(source: Path, params: Any) -> list[Text]:
         inside = path.relative_to(source)
         if len(inside.parts) < 2 or any(part.startswith(".") for part in inside.parts):
             continue
+        if not fnmatch.fnmatchcase(path.name, params.files):
+            continue
         if _label(inside.parts[0], params.labels) is None:
             continue
         # E-mails come in any encoding: what is no UTF-8 is no reason to stop.

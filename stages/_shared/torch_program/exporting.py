@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 import warnings
 from typing import Any
@@ -91,13 +92,16 @@ def difference(program: Program, found: tuple[torch.Tensor, ...]) -> float:
     return worst
 
 
-def _dynamic(program: Program, free: dict[str, dict[int, str]]) -> tuple[dict[int, Any], ...]:
+def _dynamic(program: Program, free: dict[str, dict[int, str]]) -> tuple[Any, ...]:
     # The same name is the same size, wherever it stands.
     named = {name: torch.export.Dim(name) for axes in free.values() for name in axes.values()}
-    return tuple(
+    shapes = tuple(
         {axis: named[name] for axis, name in free.get(given.name, {}).items()}
         for given in program.inputs
     )
+    taken = inspect.signature(program.net.forward).parameters.values()
+    # Of forward(*inputs), all together are one argument.
+    return (shapes,) if any(p.kind is p.VAR_POSITIONAL for p in taken) else shapes
 
 
 def _of_script(net: Any, examples: tuple[torch.Tensor, ...]) -> Any:

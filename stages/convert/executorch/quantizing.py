@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -32,13 +31,10 @@ def quantized(job: Any, program: Program, source: Any) -> Any:
             hint="give the stage an input samples: pictures or .npz files",
         )
     config = get_symmetric_quantization_config(is_per_channel=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of deprecations inside torchao
-        prepared = prepare_pt2e(source.module(), XNNPACKQuantizer().set_global(config))
-        for given in _given(job, program):
-            prepared(*given)
-        converted = convert_pt2e(prepared)
-        return torch.export.export(converted, program.examples())
+    prepared = prepare_pt2e(source.module(), XNNPACKQuantizer().set_global(config))
+    for given in _given(job, program):
+        prepared(*given)
+    return torch.export.export(convert_pt2e(prepared), program.examples())
 
 
 def _given(job: Any, program: Program) -> Any:

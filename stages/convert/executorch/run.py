@@ -26,6 +26,12 @@ _DELEGATE = "executorch_call_delegate"
 def run(job: Any) -> None:
     """Read, quantize, lower, write, compare."""
     configure(job)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ExecuTorch and torch deprecate what they use themselves
+        _convert(job)
+
+
+def _convert(job: Any) -> None:
     params = job.params
     program = read(job)
     job.progress(0, 3, "exporting")
@@ -70,9 +76,7 @@ def _lowered(source: Any, params: Any, log: Any) -> Any:
     from executorch.exir import to_edge_transform_and_lower  # heavy: 20 s on a busy machine
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside torch
-            return to_edge_transform_and_lower(source, partitioner=partitioners(params))
+        return to_edge_transform_and_lower(source, partitioner=partitioners(params))
     except Exception as error:  # its passes raise whatever they stumble over
         log(traceback.format_exc())
         raise refused("ExecuTorch cannot lower this network", error) from error

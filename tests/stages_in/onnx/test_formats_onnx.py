@@ -77,8 +77,8 @@ def test_a_softmax_is_put_behind_and_core_ml_says_the_same_as_torch(
     from mlbuild.coreml import load
 
     written = run_kind(
-        "convert/onnx", inputs={"model": model}, params={"output": "probabilities", "dynamic": {"image": {"0": "N"}}},
-        tmp_path=tmp_path,
+        "convert/onnx", inputs={"model": model},
+        params={"output": "probabilities", "dynamic": {"image": {"0": "N"}}}, tmp_path=tmp_path,
     )  # fmt: skip
     assert written.ok, written.error
     ran = run_kind(

@@ -2,7 +2,8 @@
 
 Its archives name their parts at random and keep how long training took. A part's name stands in
 the archive's index, in the parts' own indices and nowhere else; a duration stands behind its key
-as a number of eight bytes.
+as a number of eight bytes; the indices of columns hold bytes that nobody wrote. A topic model alone
+keeps its words in the order of a hash that changes from process to process.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _INDEX, _OBJECTS = "dir_archive.ini", "objects.bin"
 _TIMES = (b"training_time", b"data_load_time", b"validation_time")
 # A key with its length before it; behind it the tag of a variant and that of a float.
 _MARK = b"\0\0\0\0\x81"
-_ELAPSED = re.compile(r"time", re.IGNORECASE)
+_BLOCK, _PADDING = 48, 6  # bytes
+_ELAPSED = re.compile(r"time|elapsed", re.IGNORECASE)
 
 
 def save(model: Any, folder: Path, description: Dict[str, Any], turicreate: Any) -> None:  # noqa: UP006
@@ -30,6 +32,8 @@ def save(model: Any, folder: Path, description: Dict[str, Any], turicreate: Any)
     model.save(str(folder))
     _timeless_tables(folder, turicreate)
     _named_plainly(folder)
+    for data in folder.glob("m_*.[0-9]*"):
+        data.write_bytes(padded(data.read_bytes()))
     objects = folder / _OBJECTS
     objects.write_bytes(timeless(objects.read_bytes()))
     beside(folder, description)
@@ -68,6 +72,30 @@ def timeless(data: bytes) -> bytes:
             data = data[:value] + bytes(8) + data[value + 8 :]
             start = data.find(pattern, value)
     return data
+
+
+def padded(data: bytes) -> bytes:
+    """The same columns with zeros where their index has bytes that say nothing.
+
+    A file of columns ends in a list of blocks for each column, and in the size of these lists. A
+    block is five numbers of eight bytes, a type of two, and six that were never written.
+    """
+    (size,) = struct.unpack("<Q", data[-8:]) if len(data) >= 8 else (0,)
+    start = len(data) - 8 - size
+    if start < 0 or size < 8:
+        return data
+    index, place = bytearray(data[start:-8]), 8
+    for _ in range(struct.unpack_from("<Q", index)[0]):
+        if place + 8 > size:
+            return data
+        (blocks,) = struct.unpack_from("<Q", index, place)
+        place += 8
+        if place + blocks * _BLOCK > size:
+            return data
+        for _ in range(blocks):
+            index[place + _BLOCK - _PADDING : place + _BLOCK] = bytes(_PADDING)
+            place += _BLOCK
+    return data[:start] + bytes(index) + data[-8:] if place == size else data
 
 
 def _timeless_tables(folder: Path, turicreate: Any) -> None:

@@ -154,7 +154,8 @@ KIND = Kind(
         "topics and nearest neighbours have no export. Image and sound classifiers, image "
         "similarity, object detectors and style transfer begin with networks that Turi Create "
         "would fetch from Apple: give them as the input `weights`. "
-        "Equal work leaves equal bytes: names of parts and durations are made plain."
+        "Equal work leaves equal bytes (of a topic model equal contents): names of parts and "
+        "durations are made plain."
     ),
     example={"toolkit": {"name": "boosted-trees-classifier", "max_iterations": 20}, "target": "x"},
 )

@@ -46,6 +46,21 @@ def test_equal_trees_are_equal_bytes_and_so_are_their_packages(
     assert [feature["name"] for feature in report["inputs"]] == ["length", "weight", "colour"]
 
 
+def test_indices_of_columns_keep_nothing_that_nobody_wrote(
+    run_kind: Any, mixed: Path, tmp_path: Path
+) -> None:
+    """Blocks of 48 bytes, the last six of which are what lay in memory before."""
+    params = {"toolkit": {"name": "nearest-neighbors"}, "include": ["length", "weight"]}
+    model = trained(run_kind, params, tmp_path, data=mixed).outputs["model"]
+    parts = sorted(model.glob("m_*.0000"))
+    assert parts
+    for part in parts:
+        data = part.read_bytes()
+        if len(data) > 100:
+            assert data[-14:-8] == bytes(6)
+    assert not [p for p in model.glob("m_*") if not p.name[2:6].isdigit()]
+
+
 def tree(folder: Path) -> dict:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}

@@ -106,7 +106,7 @@ def weights(tf, tmp_path_factory):
 NARROW = {"backbone": "MobileNet", "alpha": 0.25, "image_size": 32, "views": ["center"]}
 
 
-@pytest.mark.parametrize("top", [False, True])
+@pytest.mark.parametrize("top", [pytest.param(False, marks=pytest.mark.campaign), True])
 def test_a_head_is_fitted_on_the_features_of_a_file(run_kind, tmp_path, tf, photos, weights, top):
     file = weights / f"top-{top}.h5"
     ran = trained(run_kind, tmp_path, photos, file=file, **NARROW)

@@ -334,7 +334,7 @@ def rewrite(**changes):
         ),
         (
             rewrite(architecture={"name": "small-cnn", "arguments": {"depth": 3}}),
-            "small-cnn: unknown argument 'depth', allowed: channels, dropout, in_channels",
+            "small-cnn: unknown argument 'depth', allowed: channels, dropout, folded, in_channels",
         ),
         (
             rewrite(preprocessing={"height": 0, "width": 8}),

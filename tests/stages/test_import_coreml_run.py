@@ -112,8 +112,8 @@ def test_what_is_not_there_cannot_be_changed(take, classifier, params, message):
 def test_a_model_that_needs_a_newer_system_is_told(take, tmp_path):
     net = torch.jit.trace(torch.nn.Linear(64, 64).eval(), torch.zeros(1, 64))
     made = ct.convert(
-        net, inputs=[ct.TensorType("x", (1, 64))], outputs=[ct.TensorType("y")], minimum_deployment_target=ct.target.iOS17,
-        skip_model_load=True,
+        net, inputs=[ct.TensorType("x", (1, 64))], outputs=[ct.TensorType("y")],
+        minimum_deployment_target=ct.target.iOS17, skip_model_load=True,
     )  # fmt: skip
     made.save(str(tmp_path / "net.mlpackage"))
 

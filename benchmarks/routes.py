@@ -166,10 +166,10 @@ def _row(
 ) -> Row:
     given = _type(stages, reference)
     chain = list(_chain(stages, candidate))
-    compressed = any(s.kind in COMPRESSING or s.params.get("quantize") for s in chain)
+    compressed = any(_compresses(s) for s in chain)
     convert = next((s for s in chain if s.kind.startswith(("convert/", "import/"))), None)
     tables = given in TABLES or (given == "TuriModel" and _toolkit(stages, reference) not in NETS)
-    precision = convert.params.get("precision") if convert and not tables else None
+    precision = _precision(convert) if convert and not tables else None
     psnr, error = figures.get("psnr_db"), figures.get("max_abs")
     return Row(
         route=f"{pipeline.name}: {name}",
@@ -194,6 +194,18 @@ def _chain(stages: Mapping[str, Any], source: Any) -> Iterator[Any]:
         yield stage
         found = _sources(stage, "model")
         source = found[0] if found else None
+
+
+def _compresses(stage: Any) -> bool:
+    """Whether weights lose bits there on purpose; of ExecuTorch and TFLite the converter does it."""
+    given = stage.params.get("quantize") or stage.params.get("quantization")
+    return stage.kind in COMPRESSING or (given is not None and given not in ("none", "float16"))
+
+
+def _precision(convert: Any) -> Any:
+    if convert.params.get("quantization") == "float16":
+        return "float16"
+    return convert.params.get("precision")
 
 
 def _toolkit(stages: Mapping[str, Any], reference: Any) -> str | None:

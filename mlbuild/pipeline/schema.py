@@ -17,6 +17,7 @@ from mlbuild.pipeline.kinds import Kinds, LoadedKind
 
 SHIPPED = Path(__file__).with_name("schema.json")
 _SUBSTITUTION = {"$ref": "#/$defs/substitution"}
+_INSIDE = {"type": "string", "pattern": r"\$\{\{.*\}\}"}
 
 
 def json_schema(registry: Kinds) -> dict[str, Any]:
@@ -168,8 +169,9 @@ def _of_kind(loaded: LoadedKind) -> dict[str, Any]:
         "properties": {
             role: {"description": f"{spec.type}. {spec.help}"} for role, spec in kind.inputs.items()
         },
-        "additionalProperties": False,
     }
+    if not kind.open:
+        inputs["additionalProperties"] = False
     if required:
         inputs["required"] = required
     gates = {
@@ -230,4 +232,6 @@ def _open(schema: Any, kind: str, value: bool = False) -> Any:
     if not value:
         return opened
     kept = {key: opened.pop(key) for key in ("description", "default") if key in opened}
-    return {"anyOf": [opened, _SUBSTITUTION], **kept}
+    # A text may hold a substitution inside: what it must look like is seen once it is filled in.
+    inside = [_INSIDE] if "pattern" in json.dumps(opened) else []
+    return {"anyOf": [opened, *inside, _SUBSTITUTION], **kept}

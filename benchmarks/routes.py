@@ -197,7 +197,7 @@ def _chain(stages: Mapping[str, Any], source: Any) -> Iterator[Any]:
 
 
 def _compresses(stage: Any) -> bool:
-    """Whether weights lose bits there on purpose; of ExecuTorch and TFLite the converter does it."""
+    """Whether weights lose bits there on purpose; some converters do that themselves."""
     given = stage.params.get("quantize") or stage.params.get("quantization")
     return stage.kind in COMPRESSING or (given is not None and given not in ("none", "float16"))
 

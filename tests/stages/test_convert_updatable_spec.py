@@ -1,6 +1,8 @@
 """What convert/updatable and train/on-device refuse before anything runs."""
 
 import pytest
+
+pytest.importorskip("pydantic")
 from mlbuild.stages.convert.updatable.spec import KIND, UpdatableParams
 from mlbuild.stages.train.on_device.spec import OnDeviceParams
 from pydantic import ValidationError

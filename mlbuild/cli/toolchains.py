@@ -71,9 +71,7 @@ def _list(toolchains: Toolchains, as_json: bool) -> None:
         used = ""
         if entry.last_use:
             used = time.strftime("last used %Y-%m-%d", time.localtime(entry.last_use))
-        text = (
-            f"{entry.name:12} {entry.state:9} Python {entry.python:7} {_size(entry):>14}  {used}"
-        )
+        text = f"{entry.name:12} {entry.state:9} Python {entry.python:7} {_size(entry):>14}  {used}"
         click.echo(text.rstrip())
 
 

@@ -291,3 +291,12 @@ def test_sequences_are_reversed_up_to_their_lengths(run_network):
         {"x": x, "n": np.float32([2, 3])},
     )
     np.testing.assert_array_equal(y, [[[2, 3], [0, 1], [4, 5]], [[10, 11], [8, 9], [6, 7]]])
+
+
+def test_a_number_without_dimensions_is_joined_as_a_blob_of_one(run_network):
+    def build(b):
+        b.add_slice_static("pick", "x", "one", [1], [2], [1], [False], [False], [True])
+        b.add_load_constant_nd("c", "c", constant_value=np.float32([7]), shape=(1,))
+        b.add_concat_nd("join", ["one", "c"], "y", axis=0)
+
+    np.testing.assert_array_equal(run_network(build, {"x": [1.0, 2.0, 3.0]}), [2.0, 7.0])

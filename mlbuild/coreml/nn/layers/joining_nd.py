@@ -44,6 +44,8 @@ def concat_nd(given: Given) -> Run:
     axis, interleave = given.params.axis, given.params.interleave
 
     def run(*blobs: torch.Tensor) -> torch.Tensor:
+        # One number, as a slice without dimensions leaves it, is a blob of one element here.
+        blobs = tuple(b.reshape(1) if b.dim() == 0 else b for b in blobs)
         along = axis_of(given, axis, blobs[0].dim())
         if not interleave:
             _check(given, blobs, along)

@@ -118,6 +118,7 @@ _SAMPLE = {"tabular-classical", *random.Random(5).sample(_ROUTES, 3)}
 )
 def test_a_route_is_built_and_then_stands(name: str, with_torch: Path, mlbuild: Run) -> None:
     shutil.copy(ROOT / f"pipelines/{name}.yaml", with_torch / "pipelines")
+    shutil.copytree(ROOT / "pipelines/scripts", with_torch / "pipelines/scripts")
     done = mlbuild("run", f"pipelines/{name}.yaml", "--json")
     assert done.code == 0, done.out[-6000:] + done.err[-6000:]
     assert set(done.outcomes.values()) <= {"ran", "restored", "excluded"}

@@ -110,9 +110,9 @@ def start(project: Path) -> Callable[..., subprocess.Popen[str]]:
 def mlbuild(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Done]:
     """Runs `mlbuild ARGUMENTS` in the project to its end."""
 
-    def go(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    def go(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Done:
         process = start(*arguments, env=env)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=timeout)
         return Done(process.returncode, out, err)
 
     return go

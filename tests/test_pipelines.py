@@ -119,7 +119,8 @@ _SAMPLE = {"tabular-classical", *random.Random(5).sample(_ROUTES, 3)}
 def test_a_route_is_built_and_then_stands(name: str, with_torch: Path, mlbuild: Run) -> None:
     shutil.copy(ROOT / f"pipelines/{name}.yaml", with_torch / "pipelines")
     shutil.copytree(ROOT / "pipelines/scripts", with_torch / "pipelines/scripts")
-    done = mlbuild("run", f"pipelines/{name}.yaml", "--json")
+    # It may have to make several toolchains first.
+    done = mlbuild("run", f"pipelines/{name}.yaml", "--json", timeout=2400)
     assert done.code == 0, done.out[-6000:] + done.err[-6000:]
     assert set(done.outcomes.values()) <= {"ran", "restored", "excluded"}
     assert done.outcomes["package"] == "ran"

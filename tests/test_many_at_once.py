@@ -322,9 +322,14 @@ def test_a_build_waits_until_no_stage_of_a_killed_one_can_write_any_more(
 
 
 def guardian_of(engine: int) -> int:
-    """The engine's child that is no stage: it runs in the top folder."""
-    children = Path(f"/proc/{engine}/task/{engine}/children").read_text().split()
-    (found,) = [int(c) for c in children if os.readlink(f"/proc/{c}/cwd") == "/"]
+    """The engine's child that is no stage: it runs in the top folder, once it has begun."""
+
+    def those() -> list[int]:
+        children = Path(f"/proc/{engine}/task/{engine}/children").read_text().split()
+        return [int(c) for c in children if os.readlink(f"/proc/{c}/cwd") == "/"]
+
+    until(lambda: len(those()) == 1)
+    (found,) = those()
     return found
 
 

@@ -38,7 +38,8 @@ class _Job(SimpleNamespace):
 
     def __init__(self) -> None:
         # As spec.py has them; the toolchain has no pydantic to read it with.
-        super().__init__(params=SimpleNamespace(precision="declared", scaling="centerCrop", topk=5))
+        how = {"precision": "declared", "scaling": "centerCrop", "topk": 5, "outputs": {}}
+        super().__init__(params=SimpleNamespace(**how))
 
     def progress(self, *_: Any) -> None:
         """Nobody looks."""

@@ -60,6 +60,8 @@ def _refuse_params(params: Any) -> None:
     for name in _OF_NETWORKS:
         if getattr(params, name):
             raise Problem(f"{name}: is for networks, this is a model of tables")
+    if params.format != "mlprogram":
+        raise Problem(f"format: {params.format} is for networks, this is a model of tables")
 
 
 def _task(source: ClassicalSource, params: Any) -> Task:

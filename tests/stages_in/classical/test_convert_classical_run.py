@@ -450,6 +450,11 @@ class Own:
             "float32_ops: is for networks, this is a model of tables",
         ),
         (
+            iris,
+            {"format": "neuralnetwork"},
+            "format: neuralnetwork is for networks, this is a model of tables",
+        ),
+        (
             lambda: pre.FunctionTransformer(np.cumsum).fit(IRIS.data),
             {},
             "FunctionTransformer calls cumsum, which is code, not a model",

@@ -30,6 +30,8 @@ def tree_sha256(files: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def model_sha256(package: Path) -> str:
-    """The digest by which reports name the model that they are about."""
-    return tree_sha256(files_of(package))
+def model_sha256(model: Path) -> str:
+    """The digest by which reports name the model that they are about, a folder or a file."""
+    if model.is_file():
+        return hashlib.sha256(model.read_bytes()).hexdigest()
+    return tree_sha256(files_of(model))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Callable  # noqa: UP035 - evaluated, on 3.8 too
 
 import numpy as np
 
+from ..coreml_package.canonical import size_of
+from ..digests.tree import model_sha256
 from ..parity.samples import Reader, find
 from ..problem.problem import Problem
 from ..torch_model.preprocessing import Preprocessing, from_json
 from .feeding import Wanted, feed
 from .form import About, Predictions, write
 
-Ask = Callable[[Any], Any]  # arrays by name -> outputs by name
+Ask = Callable[[Any], Any]  # to outputs by name
 
 
 def ask_all(job: Any, about: About, inputs: Sequence[Wanted], ask: Ask) -> None:
@@ -30,6 +30,18 @@ def ask_all(job: Any, about: About, inputs: Sequence[Wanted], ask: Ask) -> None:
     """
     about = completed(job, about)
     preprocessing = from_json(about.preprocessing) if about.preprocessing else None
+    wanted = _laid(inputs, job.params.layout)
+    ask_each(job, about, lambda content: ask(feed(content, wanted, preprocessing)))
+
+
+def ask_each(job: Any, about: About, answer: Ask) -> None:
+    """Ask about every sample, of a model that prepares samples by itself.
+
+    Args:
+        job: as of ``ask_all``.
+        about: what is known of the model, completed.
+        answer: from a sample's content to outputs by name.
+    """
     samples = find(job.inputs["samples"], job.params.limit)
     reader = Reader(skip=job.params.unreadable == "skip")
     names, found = [], {}
@@ -39,11 +51,11 @@ def ask_all(job: Any, about: About, inputs: Sequence[Wanted], ask: Ask) -> None:
         if content is None:
             continue
         try:
-            answer = ask(feed(content, _laid(inputs, job.params.layout), preprocessing))
+            answers = answer(content)
         except Problem as problem:
             raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
         names.append(sample.name)
-        for name, value in answer.items():
+        for name, value in answers.items():
             found.setdefault(name, []).append(np.asarray(value))
     reader.report(job, len(samples))
     record(job, Predictions(about, names, found))
@@ -52,7 +64,7 @@ def ask_all(job: Any, about: About, inputs: Sequence[Wanted], ask: Ask) -> None:
 def completed(job: Any, about: About) -> About:
     """With size and digest, and with what the parameters say of a model that is silent."""
     path = job.inputs["model"]
-    size, sha256 = measured(path)
+    size, sha256 = size_of(path), model_sha256(path)
     about = replace(about, model=path.name, size=size, sha256=sha256)
     if not about.labels and job.params.labels:
         about = replace(about, labels=tuple(job.params.labels))
@@ -73,19 +85,6 @@ def record(job: Any, found: Predictions) -> None:
     write(job.outputs["predictions"], found)
     job.metric("samples", len(found.samples))
     job.metric("size_mb", found.about.size / 1e6)
-
-
-def measured(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a model; of a folder over names and contents, sorted."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    digest, size = hashlib.sha256(), 0
-    for file in files:
-        data = file.read_bytes()
-        size += len(data)
-        if path.is_dir():
-            digest.update(f"{file.relative_to(path).as_posix()}\0{len(data)}\0".encode())
-        digest.update(data)
-    return size, digest.hexdigest()
 
 
 def described(description: Mapping[str, Any], format: str) -> About:

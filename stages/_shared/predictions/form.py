@@ -89,14 +89,12 @@ def read(folder: Path) -> Predictions:
     Raises:
         Problem: it is missing, damaged or of a newer version.
     """
+    facts = _facts(folder)
     try:
-        facts = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
         with np.load(folder / "arrays.npz", allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise Problem(f"{folder.name} holds no predictions that can be read: {error}") from error
-    if facts.get("version") != VERSION:
-        raise Problem(f"predictions have version {facts.get('version')}, known is {VERSION}")
+        raise _unreadable(folder, error) from error
     outputs = {}
     for name in facts["outputs"]:
         count = len(facts["samples"])
@@ -104,8 +102,36 @@ def read(folder: Path) -> Predictions:
         outputs[name] = [
             arrays[name][i] if alone else arrays[f"{name}/{i:04d}"] for i in range(count)
         ]
-    about = {name: facts[name] for name in About.__dataclass_fields__}
-    return Predictions(About(**about), facts["samples"], outputs)
+    return Predictions(_about(facts), facts["samples"], outputs)
+
+
+def read_about(folder: Path) -> About:
+    """Read what is said of the model, without its answers.
+
+    Raises:
+        Problem: as of ``read``.
+    """
+    return _about(_facts(folder))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(
+            (folder / "predictions.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    if facts.get("version") != VERSION:
+        raise Problem(f"predictions have version {facts.get('version')}, known is {VERSION}")
+    return facts
+
+
+def _about(facts: Mapping[str, Any]) -> About:
+    return About(**{name: facts[name] for name in About.__dataclass_fields__})
+
+
+def _unreadable(folder: Path, error: Exception) -> Problem:
+    return Problem(f"{folder.name} holds no predictions that can be read: {error}")
 
 
 def _told(arrays: Sequence[np.ndarray]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ import torch
 from mlbuild.coreml import CoreMLError
 
 from ..._shared.description.description import KEY, MEMBER, from_text
-from ..._shared.parity.samples import Reader, find
 from ..._shared.parity.sides import CoreMLSide, TorchSide
-from ..._shared.predictions.asking import ask_all, completed, described, layouts, record
+from ..._shared.predictions.asking import ask_all, ask_each, completed, described, layouts
 from ..._shared.predictions.feeding import Wanted
-from ..._shared.predictions.form import About, Predictions
+from ..._shared.predictions.form import About
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_model.model_file import is_torch_model
 from ..._shared.torch_setup.configure import configure
@@ -66,25 +65,14 @@ def _coreml(job: Any) -> None:
 
 def _by_side(job: Any, about: About, side: Any) -> None:
     """Both prepare samples as their own descriptions say."""
-    about = completed(job, about)
-    samples = find(job.inputs["samples"], job.params.limit)
-    reader = Reader(skip=job.params.unreadable == "skip")
-    names: list[str] = []
-    found: dict[str, list[np.ndarray]] = {}
-    for done, sample in enumerate(samples, 1):
-        content = reader.read(sample)
-        job.progress(done, len(samples), sample.name)
-        if content is None:
-            continue
+
+    def answer(content: Any) -> Mapping[str, Any]:
         try:
-            answer = side.outputs(content) if isinstance(content, dict) else side.pictured(content)
-        except (Problem, CoreMLError) as problem:
-            raise Problem(f"sample {sample.name}: {problem}") from problem
-        names.append(sample.name)
-        for name, value in answer.items():
-            found.setdefault(name, []).append(np.asarray(value))
-    reader.report(job, len(samples))
-    record(job, Predictions(about, names, found))
+            return side.outputs(content) if isinstance(content, dict) else side.pictured(content)
+        except CoreMLError as error:
+            raise Problem(str(error)) from error
+
+    ask_each(job, completed(job, about), answer)
 
 
 def _program(job: Any, path: Path) -> None:

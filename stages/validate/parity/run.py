@@ -13,13 +13,14 @@ from mlbuild.coreml import UnsupportedError
 from mlbuild.coreml.compare.moved import Moved
 
 from ..._shared.coreml_package.canonical import size_of
+from ..._shared.digests.tree import model_sha256
 from ..._shared.parity.aligning import brought, pair
 from ..._shared.parity.figures import EQUAL_DB
 from ..._shared.parity.predicted import PredictedSide, is_predictions
 from ..._shared.parity.rows import RowSide
 from ..._shared.parity.samples import Reader, Sample, find
 from ..._shared.parity.sides import CoreMLSide, match, open_side
-from ..._shared.predictions.form import read
+from ..._shared.predictions.form import About, read_about
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
 from .compare import Classes, Outputs, Row
@@ -44,18 +45,19 @@ def run(job: Any) -> None:
     """Ask both models, compare, report."""
     configure(job)
     params = job.params
-    samples = find(job.inputs["samples"], params.limit, _reading(job.inputs["reference"]))
-    reader = Reader(skip=params.unreadable == "skip")
     reference = open_side(job.inputs["reference"], "float32", params.scaling)
+    samples = find(job.inputs["samples"], params.limit, _reading(reference))
+    reader = Reader(skip=params.unreadable == "skip")
     compared = judge(job, reference, job.inputs["candidate"], samples, reader)
     metrics = {**compared.result.metrics(), "margin_db": compared.margin_db}
-    metrics["size_mb"] = _size(job.inputs["candidate"]) / 1e6
+    asked = _asked(job.inputs["candidate"])
+    metrics["size_mb"] = asked.size / 1e6
     for name, value in metrics.items():
         if isinstance(value, dict):
             job.metric(name, value["value"], n=value["n"])
         else:
             job.metric(name, value)
-    write(job, compared.result, metrics, reader.unreadable, told_of(compared.least))
+    write(job, compared.result, metrics, reader.unreadable, told_of(compared.least), asked)
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,9 @@ def _labels(side: Any) -> tuple[str, ...]:
     return tuple(side.about.labels if isinstance(side, PredictedSide) else side.labels)
 
 
-def _reading(reference: Path) -> Any:
+def _reading(reference: Any) -> Any:
     """How the reference's table was laid out."""
-    return read(reference).about.reading if is_predictions(reference) else None
+    return reference.about.reading if isinstance(reference, PredictedSide) else None
 
 
 def _result(
@@ -204,8 +206,12 @@ def _ask(
     return rows, rounded, shifted
 
 
-def _size(candidate: Path) -> int:
-    return read(candidate).about.size if is_predictions(candidate) else size_of(candidate)
+def _asked(candidate: Path) -> About:
+    """Which model the candidate is: of answers, the one that gave them."""
+    if is_predictions(candidate):
+        return read_about(candidate)
+    sha256 = model_sha256(candidate)
+    return About(candidate.name, "", size=size_of(candidate), sha256=sha256)
 
 
 def _answer(side: Any, sample: str, content: Any, classes: bool) -> dict[str, np.ndarray]:

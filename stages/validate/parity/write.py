@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..._shared.digests.tree import model_sha256
 from ..._shared.images.decoding import open_picture
 from ..._shared.page.page import Card, Figure, Section, thumbnail
 from ..._shared.page.page import write as write_page
+from ..._shared.predictions.form import About
 from .compare import Classes, Outputs
 
 VERSION = 1
@@ -32,15 +32,16 @@ def write(
     metrics: dict[str, Any],
     unreadable: list[str],
     least: dict[str, dict[str, Any]],
+    asked: About,
 ) -> None:
-    """Write both outputs."""
+    """Write both outputs; ``asked`` is the candidate that they are about."""
     worst = result.worst(job.params.worst)
     report = {
         "version": VERSION,
         "kind": "validate/parity",
         "compared": result.about,
         "precision": job.params.precision,
-        "model_sha256": model_sha256(job.inputs["candidate"]),
+        "model_sha256": asked.sha256,
         **metrics,
         "expected": least,
         "by_sample": result.by_sample,
@@ -52,7 +53,7 @@ def write(
     text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     job.outputs["report"].write_text(text + "\n", encoding="utf-8")
     figures = [Figure(name, _told(value), _help(name)) for name, value in metrics.items()]
-    lead = f"{job.inputs['candidate'].name} against its reference: {result.about}."
+    lead = f"{asked.model} against its reference: {result.about}."
     sections = [Section("Worst samples", cards=[_card(result, i) for i in worst])]
     if isinstance(result, Outputs):
         rows = [[n, *(f"{v:.6g}" for v in f.values())] for n, f in result.by_output.items()]

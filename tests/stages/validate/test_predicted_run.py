@@ -196,3 +196,13 @@ def test_outputs_of_equal_shapes_are_paired_as_the_user_says(parts):
         aligning.pair(ours, theirs, {"a": "z"})
     with pytest.raises(Exception, match="the candidate lacks output a"):
         aligning.pair(ours, theirs)
+
+
+def test_a_report_on_answers_names_the_model_that_gave_them(ask, compare, package, photos):
+    direct = compare(package, package, photos).json("report")
+    answers = ask(package, photos).outputs["predictions"]
+
+    led = compare(package, answers, photos).json("report")
+
+    assert led["model_sha256"] == direct["model_sha256"]
+    assert led["size_mb"] == direct["size_mb"]

@@ -184,6 +184,21 @@ class ToolchainSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseSpec:
+    """The pipeline's ``release:`` section: what `mlbuild release` releases, and under what terms."""
+
+    name: str  # of the release and of its tags, "dogs"
+    artifacts: Mapping[str, StageOutput]  # by name; the first one is the main one
+    gates: tuple[tuple[str, Gate], ...] = ()  # (stage, gate), beside those of the stages
+    first: str = "1.0.0"  # the first version
+    channels: tuple[str, ...] = ()  # that a release may be assigned to: "beta", "prod"
+    publish: tuple[Mapping[str, Json], ...] = ()  # [{"folder": "../releases"}, ...]
+    sign: Mapping[str, Json] = field(default_factory=dict)
+    card: Mapping[str, Json] = field(default_factory=dict)
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedPipeline:
     """A pipeline after params, profiles, matrix and references: facts only."""
 
@@ -196,6 +211,7 @@ class ResolvedPipeline:
     toolchains: Mapping[str, ToolchainSpec]
     ledger: bool = True
     strict: bool = False  # undeclared inputs are errors
+    release: ReleaseSpec | None = None
 
 
 # --- what the planner and the store know -------------------------------------------------------

@@ -33,6 +33,7 @@ RANKS = {
     "execute": 5,
     "sharing": 5,
     "report": 6,
+    "release": 6,
     "build": 7,
     "exchange": 7,
     "reproducible": 8,

@@ -17,6 +17,7 @@ from mlbuild.records import (
     Input,
     Output,
     PathRef,
+    ReleaseSpec,
     ResolvedPipeline,
     Resources,
     Source,
@@ -29,7 +30,18 @@ Row = tuple[Any, ...]
 
 _output_row = attrgetter(*Output.__dataclass_fields__)
 _resources_row = attrgetter(*Resources.__dataclass_fields__)
-_KINDS = (Stage, Input, Output, Gate, Resources, Dataset, ToolchainSpec, ResolvedPipeline, Place)
+_KINDS = (
+    Stage,
+    Input,
+    Output,
+    Gate,
+    Resources,
+    Dataset,
+    ToolchainSpec,
+    ReleaseSpec,
+    ResolvedPipeline,
+    Place,
+)
 # A field that came or went makes another format.
 FORMAT = ",".join(name for kind in _KINDS for name in kind.__dataclass_fields__)
 
@@ -51,6 +63,7 @@ def pack(pipeline: ResolvedPipeline) -> Row:
         ],
         pipeline.ledger,
         pipeline.strict,
+        _release_row(pipeline.release),
     )
 
 
@@ -60,7 +73,7 @@ def unpack(row: Row, file: Path, root: Path) -> ResolvedPipeline:
     Raises:
         ValueError, TypeError: the row is of another format.
     """
-    form, name, params, stages, datasets, toolchains, ledger, strict = row
+    form, name, params, stages, datasets, toolchains, ledger, strict, release = row
     if form != FORMAT:
         raise ValueError("packed in another form")
     place = str(file)
@@ -74,12 +87,13 @@ def unpack(row: Row, file: Path, root: Path) -> ResolvedPipeline:
         toolchains={t[0]: _toolchain(t, place) for t in toolchains},
         ledger=ledger,
         strict=strict,
+        release=_release(release, place),
     )
 
 
 def without_places(row: Row) -> Row:
     """The same whatever line things stand in: comments and the order of keys are no facts."""
-    form, name, params, stages, datasets, toolchains, *rest = row
+    form, name, params, stages, datasets, toolchains, ledger, strict, _ = row
     return (
         form,
         name,
@@ -87,7 +101,8 @@ def without_places(row: Row) -> Row:
         [_stage_facts(stage) for stage in stages],
         [d[:4] for d in datasets],
         [t[:3] for t in toolchains],
-        *rest,
+        ledger,
+        strict,
     )
 
 
@@ -145,6 +160,39 @@ def _gate(row: Row, file: str) -> Gate:
     fields = list(row)
     fields[-1] = _place(row[-1], file)
     return Gate(*fields)
+
+
+def _release_row(release: ReleaseSpec | None) -> Row | None:
+    if release is None:
+        return None
+    return (
+        release.name,
+        [(name, source.stage, source.output) for name, source in release.artifacts.items()],
+        tuple([(stage, _gate_row(gate)) for stage, gate in release.gates]),
+        release.first,
+        release.channels,
+        [dict(target) for target in release.publish],
+        dict(release.sign),
+        dict(release.card),
+        _place_row(release.place),
+    )
+
+
+def _release(row: Row | None, file: str) -> ReleaseSpec | None:
+    if row is None:
+        return None
+    name, artifacts, gates, first, channels, publish, sign, card, place = row
+    return ReleaseSpec(
+        name,
+        {key: StageOutput(stage, output) for key, stage, output in artifacts},
+        tuple([(stage, _gate(gate, file)) for stage, gate in gates]),
+        first,
+        channels,
+        tuple(publish),
+        sign,
+        card,
+        _place(place, file),
+    )
 
 
 _ONE_CPU = Resources()

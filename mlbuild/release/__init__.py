@@ -1,0 +1,1 @@
+"""Releases: what a version is, how it differs from the last one, and how anyone can check it."""

@@ -185,7 +185,7 @@ class ToolchainSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
-    """The pipeline's ``release:`` section: what `mlbuild release` releases, and under what terms."""
+    """The pipeline's ``release:`` section: what is released, and under what terms."""
 
     name: str  # of the release and of its tags, "dogs"
     artifacts: Mapping[str, StageOutput]  # by name; the first one is the main one
@@ -248,52 +248,6 @@ Progress = Callable[[float, float | None, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One attempt at one stage, as an executor takes it.
-
-    Exactly one of ``argv`` (a `run:` command, spawned directly) and ``job`` (for the worker,
-    run by ``python``) is set.
-    """
-
-    stage: str
-    cwd: Path
-    log: Path
-    env: Mapping[str, str]  # the whole environment of the process, nothing is inherited
-    argv: Sequence[str] | None = None
-    job: Mapping[str, Json] | None = None
-    python: Path | None = None
-    preload: tuple[str, ...] = ()  # modules the fork server imports
-    fresh: bool = False  # never fork: a process of its own
-    timeout_seconds: float | None = None
-    resources: Resources = Resources()
-    masked: tuple[str, ...] = ()  # values of secrets
-    under: tuple[str, ...] = ()  # a tracer, which stands before the command or the worker
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    stage: str
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """A stage reported progress."""
-
-    stage: str
-    done: float
-    total: float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    stage: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a stage's process did not succeed."""
 
@@ -305,41 +259,6 @@ class Failure:
     timed_out: bool = False
     cancelled: bool = False
     exit_code: int = 1  # what the build exits with where this is its gravest failure
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    stage: str
-    failure: Failure | None
-    seconds: float
-
-
-ExecutionEvent = Started | Advanced | Logged | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an executor has to give at one time."""
-
-    slots: int
-    cpu: int
-    gpu: int
-    memory_gb: float
-    macos: int
-
-
-class Executor(Protocol):
-    """Runs tasks; knows nothing of pipelines, keys or the ledger."""
-
-    def submit(self, task: Task) -> None: ...
-
-    def wait(self, timeout: float | None = None) -> list[ExecutionEvent]: ...
-
-    def cancel(self, stage: str) -> None: ...
-
-    def capabilities(self) -> Capabilities: ...
-
-    def close(self) -> None: ...
 
 
 # --- what a build returns ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "mlbuild"
 RANKS = {
     "errors": 0,
     "records": 0,
+    "attempts": 0,
     "lazily": 0,
     "fingerprint": 1,
     "coreml": 1,

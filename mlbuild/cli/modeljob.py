@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mlbuild.attempts import Finished, Task
 from mlbuild.cli.progress import told_on
 from mlbuild.errors import Problem, StageError, UsageError
 from mlbuild.execute.environment import stage_environment
 from mlbuild.execute.local import LocalExecutor
 from mlbuild.pipeline.root import project_root
-from mlbuild.records import Finished, Json, Stage, Task
+from mlbuild.records import Json, Stage
 from mlbuild.report.terminal import plain_console
 from mlbuild.toolchains import Toolchains
 

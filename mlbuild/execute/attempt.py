@@ -11,16 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlbuild.attempts import Advanced, ExecutionEvent, Logged, Task
 from mlbuild.execute import failures
 from mlbuild.execute.logs import Log
-from mlbuild.records import (
-    Advanced,
-    ExecutionEvent,
-    Failure,
-    Json,
-    Logged,
-    Task,
-)
+from mlbuild.records import Failure, Json
 
 _CHUNK = 65_536
 _MOST = 256  # chunks read at one go, so that one noisy stage cannot starve the others

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlbuild.attempts import Task
 from mlbuild.execute.attempt import Attempt, Channel, signal_group
 from mlbuild.execute.environment import THREAD_VARIABLES
 from mlbuild.execute.inside.startup.mlbuild_reads import VARIABLE as WATCHED
-from mlbuild.records import Json, Task
+from mlbuild.records import Json
 
 # What each stage has of its own: its child is told of it.
 _OF_A_STAGE = frozenset({*THREAD_VARIABLES, WATCHED})

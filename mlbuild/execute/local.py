@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from mlbuild.attempts import Capabilities, ExecutionEvent, Finished, Started, Task
 from mlbuild.execute import failures, logs
 from mlbuild.execute.attempt import Attempt, Channel, group_lives
 from mlbuild.execute.forkserver import WORKER, ForkServer, ServerKey, job_file
 from mlbuild.execute.guardian import Guardian
 from mlbuild.execute.machine import capabilities
-from mlbuild.records import Capabilities, ExecutionEvent, Failure, Finished, Started, Task
+from mlbuild.records import Failure
 
 GRACE = 10.0  # seconds between TERM and KILL
 _GLANCE = 0.02  # seconds between two looks at what the kernel does not tell of
@@ -29,7 +30,7 @@ _GIVE_UP = 5.0  # seconds after KILL: a process in a dead network mount never en
 
 
 class LocalExecutor:
-    """Implements `records.Executor`.
+    """Implements `attempts.Executor`.
 
     Args:
         jobs: how many tasks may run at once; it is told, not enforced.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlbuild.records import Task
+from mlbuild.attempts import Task
 
 KEPT = 3  # attempts of one stage
 _HIDDEN = b"***"

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from mlbuild.records import Capabilities
+from mlbuild.attempts import Capabilities
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbuild import coreml, meaning
+from mlbuild.attempts import Task
 from mlbuild.execute import strace
 from mlbuild.execute.environment import needed
 from mlbuild.execute.reads import notes_file
@@ -27,7 +28,6 @@ from mlbuild.records import (
     Source,
     Stage,
     StageOutput,
-    Task,
 )
 from mlbuild.store.project import Store
 from mlbuild.store.publish import Scratch, slug

@@ -13,19 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mlbuild.attempts import Capabilities, ExecutionEvent, Executor, Finished, Task
 from mlbuild.plan import Planned
-from mlbuild.records import (
-    Capabilities,
-    Decision,
-    ExecutionEvent,
-    Executor,
-    Finished,
-    Outcome,
-    Resources,
-    Stage,
-    StageResult,
-    Task,
-)
+from mlbuild.records import Decision, Outcome, Resources, Stage, StageResult
 
 # A signal handler can only set a flag (an exception could lose an event that was just read).
 _OVERTAKEN = 2  # times its slots: how many others may start before one that waits

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlbuild.attempts import Task
 from mlbuild.execute.forkserver import WORKER
 from mlbuild.execute.reads import unwatched
-from mlbuild.records import Task
 
 
 @dataclass(frozen=True, slots=True)

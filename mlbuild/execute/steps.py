@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlbuild import gates
+from mlbuild.attempts import Advanced, ExecutionEvent, Finished, Logged, Started, Task
 from mlbuild.errors import EXIT_DATA, MlbuildError
 from mlbuild.execute import advice
 from mlbuild.execute.making import TaskMaker
@@ -17,22 +18,16 @@ from mlbuild.execute.untouched import Untouched
 from mlbuild.pipeline.command import mentioned_outputs
 from mlbuild.plan import Planned, Planner
 from mlbuild.records import (
-    Advanced,
     Decision,
-    ExecutionEvent,
     Failure,
-    Finished,
     GateResult,
     Listener,
-    Logged,
     Outcome,
     Reason,
     ResolvedPipeline,
     Stage,
     StageRecord,
     StageResult,
-    Started,
-    Task,
 )
 from mlbuild.store.cache import ObjectMissingError
 from mlbuild.store.project import Store

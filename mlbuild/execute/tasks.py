@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from mlbuild.attempts import Task
 from mlbuild.execute.environment import Environment, stage_environment
 from mlbuild.execute.reads import watched
-from mlbuild.records import Input, Json, Stage, Task
+from mlbuild.records import Input, Json, Stage
 
 JOB_VERSION = 1
 

@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlbuild.attempts import Task
 from mlbuild.execute import advice, strace
 from mlbuild.execute.logs import Mask
 from mlbuild.execute.reads import noted, notes_file
 from mlbuild.execute.undeclared import Found, Project
-from mlbuild.records import ResolvedPipeline, Stage, Task
+from mlbuild.records import ResolvedPipeline, Stage
 from mlbuild.store.publish import Scratch
 
 Inputs = Mapping[str, Path | tuple[Path, ...]]

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from mlbuild.attempts import ExecutionEvent, Finished, Task
 from mlbuild.execute.environment import stage_environment
 from mlbuild.execute.local import LocalExecutor
-from mlbuild.records import ExecutionEvent, Finished, Stage, Task
+from mlbuild.records import Stage
 
 
 def old_python() -> Path | None:

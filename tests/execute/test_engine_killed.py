@@ -19,7 +19,7 @@ ENGINE = """
 import os, sys
 from pathlib import Path
 from mlbuild.execute.local import LocalExecutor
-from mlbuild.records import Task
+from mlbuild.attempts import (Task)
 root = Path(sys.argv[1])
 env = {"PATH": os.environ["PATH"]}
 executor = LocalExecutor(4)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mlbuild.attempts import Advanced, Finished, Started, Task
 from mlbuild.execute.local import LocalExecutor
-from mlbuild.records import Advanced, Failure, Finished, Started, Task
+from mlbuild.records import Failure
 
 from .conftest import drain, finished
 from .processes import gone, noted, until

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from mlbuild.attempts import Advanced, Finished, Logged, Started
 from mlbuild.execute.local import LocalExecutor
-from mlbuild.records import Advanced, Failure, Finished, Logged, Started
+from mlbuild.records import Failure
 
 from .conftest import drain, finished
 from .processes import alive, gone, noted, until

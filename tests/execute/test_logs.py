@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbuild.attempts import Task
 from mlbuild.execute import logs
-from mlbuild.records import Task
 
 
 def task(log: Path, **more: object) -> Task:

@@ -4,22 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlbuild.attempts import Capabilities, ExecutionEvent, Finished, Started, Task
 from mlbuild.execute.queue import Queue, impossible
 from mlbuild.plan import Planned
-from mlbuild.records import (
-    Capabilities,
-    Decision,
-    ExecutionEvent,
-    Failure,
-    Finished,
-    Outcome,
-    Reason,
-    Resources,
-    Stage,
-    StageResult,
-    Started,
-    Task,
-)
+from mlbuild.records import Decision, Failure, Outcome, Reason, Resources, Stage, StageResult
 
 
 @dataclass

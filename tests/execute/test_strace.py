@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from mlbuild.attempts import Task
 from mlbuild.errors import UsageError
 from mlbuild.execute import strace
 from mlbuild.execute.local import LocalExecutor
 from mlbuild.execute.reads import Access
-from mlbuild.records import Task
 from tests.conftest import Done
 from tests.execute.conftest import drain, finished
 

@@ -10,19 +10,12 @@ from typing import Any
 
 import pytest
 
+from mlbuild.attempts import Finished
 from mlbuild.execute import advice
 from mlbuild.execute.local import LocalExecutor
 from mlbuild.execute.reads import Access, noted, notes_file, watched
 from mlbuild.execute.undeclared import Found, Project
-from mlbuild.records import (
-    Dataset,
-    Finished,
-    Input,
-    Output,
-    PathRef,
-    ResolvedPipeline,
-    Stage,
-)
+from mlbuild.records import Dataset, Input, Output, PathRef, ResolvedPipeline, Stage
 from tests.conftest import Done
 
 Run = Callable[..., Done]

@@ -17,6 +17,7 @@ RANKS = {
     "coreml": 1,
     "api": 2,
     "pipeline": 2,
+    "released": 2,
     "registry": 3,
     "graph": 3,
     "decisions": 3,

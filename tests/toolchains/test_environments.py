@@ -223,8 +223,8 @@ def test_an_unknown_toolchain_is_an_error(tmp_path: Path) -> None:
         Toolchains(tmp_path, {}).digest("troch")
     assert caught.value.render() == (
         "unknown toolchain 'troch'\n"
-        "  allowed: caffe, classical, core-ai, executorch, jax, litert, onnx, tensorflow, torch, "
-        "turicreate\n"
+        "  allowed: caffe, classical, core-ai, executorch, jax, litert, onnx, release, tensorflow, "
+        "torch, turicreate\n"
         "  hint: did you mean 'torch'?"
     )
 

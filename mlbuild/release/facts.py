@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlbuild.records import Json
 
@@ -124,6 +125,7 @@ class ReleaseFacts:
     previous_commit: str | None = None
     reason: str | None = None  # why the version is not the computed one
     card: Mapping[str, Json] = field(default_factory=dict)  # `release: card:` of the pipeline file
+    plots: Mapping[str, Path] = field(default_factory=dict)  # stage -> its folder of plots
     mlbuild: str = ""  # version of mlbuild
 
     @property

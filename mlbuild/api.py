@@ -178,6 +178,7 @@ class Metric:
     help: str
     unit: str = ""
     share: bool = False  # between 0 and 1, recorded with n and its 95 % interval
+    interval: bool = False  # any number, recorded with a 95 % interval; shares have one anyway
     better: str = "max"  # "max", "min" or "none"
 
 

@@ -102,6 +102,19 @@ def test_a_share_is_recorded_with_its_interval(work: Any, do: Any) -> None:
     }
 
 
+def test_a_number_is_recorded_with_the_interval_that_its_stage_worked_out(
+    work: Any, do: Any
+) -> None:
+    do(
+        f"job.metric('drop', -0.01, n=200, interval=(-0.03, 0.01))\n"
+        f"job.metric('rise', 2, interval=(2, 2))\n{WRITE}"
+    )
+    assert json.loads(metrics(work)) == {
+        "drop": {"value": -0.01, "low": -0.03, "high": 0.01, "n": 200},
+        "rise": {"value": 2, "low": 2, "high": 2},
+    }
+
+
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_an_interval_holds_the_share_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
     hits, n = case
@@ -122,6 +135,14 @@ def test_an_interval_holds_the_share_and_stays_between_0_and_1(case: tuple[int, 
             "ValueError: metric 'a' is a share: it must lie between 0 and 1, got 1.5",
         ),
         ("metric('a', 1, n=0)", "ValueError: metric 'a' needs a count n of at least 1, got 0"),
+        (
+            "metric('a', 2, interval=(0, 1))",
+            "ValueError: metric 'a': 2 does not lie in its interval, 0 to 1",
+        ),
+        (
+            "metric('a', 2, n=0, interval=(2, 2))",
+            "ValueError: metric 'a' needs a count n of at least 1, got 0",
+        ),
         ("plot('p', [1])", "ValueError: plot 'p': each row must be a dict, got 1"),
         (
             "plot('p', [{'a': 1}], x='b')",

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict  # noqa: UP035 - evaluated, on 3.8 too
 
-from .metrics import number, plain_rows, share, write_json
+from .metrics import estimate, number, plain_rows, share, write_json
 
 VERSION = 1  # of the job and event format
 
@@ -76,11 +76,23 @@ class Job:
             sys.stdout.write(f"{text}\n")
         self._emit({"event": "log", "text": str(text)[:2000]})
 
-    def metric(self, name: str, value: Any, n: int | None = None) -> None:
-        """Records a number; with ``n`` a share of n items, and its 95 % interval."""
+    def metric(
+        self,
+        name: str,
+        value: Any,
+        n: int | None = None,
+        interval: tuple[Any, Any] | None = None,
+    ) -> None:
+        """Records a number; with ``n`` a share of n items, and its 95 % interval.
+
+        With ``interval`` it is any number whose 95 % interval the stage itself has worked out.
+        """
         if not name or not isinstance(name, str):
             raise ValueError(f"a metric needs a name, got {name!r}")
-        self._metrics[name] = number(name, value) if n is None else share(name, value, n)
+        if interval is not None:
+            self._metrics[name] = estimate(name, value, interval, n)
+        else:
+            self._metrics[name] = number(name, value) if n is None else share(name, value, n)
 
     def plot(
         self,

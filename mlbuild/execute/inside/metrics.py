@@ -34,12 +34,9 @@ def share(name: str, value: Any, n: Any) -> dict[str, float]:
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     Journal of the American Statistical Association 22 (1927).
     """
-    p, count = float(number(name, value)), number(name, n)
+    p, count = float(number(name, value)), _count(name, n)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"metric {name!r} is a share: it must lie between 0 and 1, got {p}")
-    if isinstance(count, bool) or count != int(count) or count < 1:
-        raise ValueError(f"metric {name!r} needs a count n of at least 1, got {n!r}")
-    count = int(count)
     spread = 1 + _Z * _Z / count
     centre = (p + _Z * _Z / (2 * count)) / spread
     half = _Z * math.sqrt(p * (1 - p) / count + _Z * _Z / (4 * count * count)) / spread
@@ -47,6 +44,27 @@ def share(name: str, value: Any, n: Any) -> dict[str, float]:
     low = 0.0 if p == 0.0 else max(0.0, centre - half)
     high = 1.0 if p == 1.0 else min(1.0, centre + half)
     return {"value": p, "n": count, "low": low, "high": high}
+
+
+def estimate(name: str, value: Any, interval: Any, n: Any = None) -> dict[str, float]:
+    """A number with a 95 % interval that the stage worked out; ``n`` is what it rests on.
+
+    Raises:
+        ValueError: the ends are no numbers, or the value does not lie between them.
+    """
+    middle = number(name, value)
+    low, high = (number(name, end) for end in interval)
+    if not low <= middle <= high:
+        raise ValueError(f"metric {name!r}: {middle} does not lie in its interval, {low} to {high}")
+    found = {"value": middle, "low": low, "high": high}
+    return found if n is None else {**found, "n": _count(name, n)}
+
+
+def _count(name: str, n: Any) -> int:
+    count = number(name, n)
+    if isinstance(count, bool) or count != int(count) or count < 1:
+        raise ValueError(f"metric {name!r} needs a count n of at least 1, got {n!r}")
+    return int(count)
 
 
 def plain_rows(name: str, rows: Any, x: str | None, y: str | None) -> list[dict[str, Any]]:

@@ -1,0 +1,378 @@
+"""Facts of a release as a small team would have them: a second version of a classifier of dogs.
+
+`released(folder)` writes the artifacts too, so that sizes and digests are those of real files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlbuild.release.facts import (
+    Change,
+    DatasetFacts,
+    GateFacts,
+    ReleasedArtifact,
+    ReleasedFile,
+    ReleaseFacts,
+    StageFacts,
+)
+from tests.release.dogs import BREEDS, CONFUSIONS, accuracy_metrics, model, share
+
+COMMIT = "4f6c1d0e9b7a85236e1f0c4d2b9a7586f3e2d1c0"
+BEFORE = "0b1a2c3d4e5f60718293a4b5c6d7e8f901234567"
+
+
+def md5(text: str, folder: bool = False) -> str:
+    """Some MD5, as the ledger has it."""
+    return hashlib.md5(text.encode()).hexdigest() + (".dir" if folder else "")
+
+
+def key(text: str) -> str:
+    """Some stage key."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stages() -> tuple[StageFacts, ...]:
+    """Parents first."""
+    train = {"backbone": "efficientnet-lite0", "epochs": 12, "seed": 7}
+    rows: list[tuple[str, str | None, dict[str, Any], dict[str, str], list[str], dict[str, Any]]]
+    rows = [
+        ("split", "data/split", {"test": 0.15}, {"data": "datasets.photos"}, ["train", "test"], {}),
+        (
+            "train",
+            "train/image-classifier",
+            train,
+            {"images": "split.train"},
+            ["model"],
+            {"accuracy": share(512, 540), "labels": 6, "epochs": 12},
+        ),
+        (
+            "convert",
+            "convert/coreml",
+            {"precision": "float16", "target": "iOS17"},
+            {"model": "train.model"},
+            ["model"],
+            {"operators": 105, "size_mb": 1.93, "specification_version": 8},
+        ),
+        (
+            "quantize[bits=6]",
+            "quantize/palettize",
+            {"bits": 6},
+            {"model": "convert.model"},
+            ["model"],
+            {"bits_mean": 6.48, "ratio": 2.41},
+        ),
+        (
+            "validate[bits=6]",
+            "validate/parity",
+            {"topk": 5},
+            {"reference": "train.model", "candidate": "quantize[bits=6].model"},
+            ["report"],
+            {
+                "psnr_db": 43.18,
+                "margin_db": 12.2,
+                "max_abs": 0.636,
+                "cosine": 0.98799,
+                "agreement_top1": share(236, 238),
+                "kl": 0.00709,
+                "samples": 238,
+            },
+        ),
+        (
+            "best",
+            "select/best",
+            {"by": "size_mb"},
+            {"models": "quantize[bits=6].model"},
+            ["model"],
+            {"candidates": 3, "chosen": 1},
+        ),
+        (
+            "accuracy",
+            "validate/accuracy",
+            {"topk": 5},
+            {"model": "best.model", "samples": "split.test"},
+            ["report"],
+            accuracy_metrics(),
+        ),
+        (
+            "package",
+            "package/swift",
+            {},
+            {"model": "best.model"},
+            ["package"],
+            {"files": 2},
+        ),
+    ]
+    return tuple(_stage(*row) for row in rows)
+
+
+def _stage(
+    name: str,
+    kind: str | None,
+    params: dict[str, Any],
+    inputs: dict[str, str],
+    outputs: list[str],
+    metrics: dict[str, Any],
+) -> StageFacts:
+    toolchain = None if kind is None else "torch"
+    return StageFacts(
+        name=name,
+        kind=kind,
+        command=None,
+        key=key(name),
+        parts={"code": key(f"code of {kind}"), "params": params, "toolchain": key("torch")},
+        toolchain=toolchain,
+        inputs={role: {"from": come, "md5": md5(come, True)} for role, come in inputs.items()},
+        outputs={
+            out: {
+                "path": f"build/dogs/{name}/{out}",
+                "type": "Report" if out == "report" else "Folder",
+                "md5": md5(f"{name}.{out}", True),
+                "size": 1000,
+            }
+            for out in outputs
+        },
+        metrics=metrics,
+    )
+
+
+def contents() -> dict[str, bytes]:
+    """Every file of the artifacts; the weights are as large as the model says."""
+    weights = model()["weight_bytes"]
+    package = "artifacts/model/Dogs.mlpackage"
+    pattern = hashlib.sha256(b"weights").digest()
+    return {
+        f"{package}/Manifest.json": b'{"fileFormatVersion": "1.0.0"}\n',
+        f"{package}/Data/com.apple.CoreML/model.mlmodel": b"\x08\x08" * 2043,
+        f"{package}/Data/com.apple.CoreML/weights/weight.bin": (pattern * (weights // 32 + 1))[
+            :weights
+        ],
+        "artifacts/package/Dogs/Package.swift": b"// swift-tools-version: 5.9\n",
+        "artifacts/package/Dogs/Sources/Dogs/Dogs.swift": b"import CoreML\n",
+    }
+
+
+def artifact(name: str, path: str, kind: str, stage: str, output: str) -> ReleasedArtifact:
+    """One artifact over `contents()`."""
+    files = tuple(
+        ReleasedFile(file, len(data), hashlib.sha256(data).hexdigest())
+        for file, data in sorted(contents().items())
+        if file == path or file.startswith(path + "/")
+    )
+    return ReleasedArtifact(
+        name=name,
+        path=path,
+        source=f"build/dogs/{stage}/{path.rpartition('/')[2]}",
+        type=kind,
+        stage=stage,
+        output=output,
+        key=key(stage),
+        md5=md5(name, True),
+        size=sum(f.size for f in files),
+        files=files,
+        model=model() if kind == "CoreMLModel" else None,
+    )
+
+
+CARD: Mapping[str, Any] = {
+    "title": "Dogs",
+    "summary": "Names the breed of a dog in a photograph, on the phone, in three milliseconds.",
+    "intended_use": "Suggests a breed in an album app; a person confirms it.",
+    "out_of_scope": "Veterinary or legal decisions. Pictures with several dogs.",
+    "limits": "Puppies and crossbreeds were not in the photographs. Dark pictures are often wrong.",
+    "ethics": "Photographs were taken by the team; nobody can be recognised in them.",
+    "licence": "Apache-2.0",
+    "language": "en",
+    "tags": ["dogs"],
+    "authors": ["The Dogs Team"],
+    "contact": "dogs@example.org",
+}
+
+
+def change() -> Change:
+    """From 1.1.0 to 1.2.0: more photographs, one breed more, six bits."""
+    return Change(
+        level="major",
+        why=("the labels changed: 1 came, 1 went",),
+        interface=("labels: 'akita' went, 'saluki' came",),
+        params=(
+            {"stage": "train", "name": "epochs", "before": 8, "after": 12},
+            {"stage": "quantize[bits=6]", "name": "bits", "before": 8, "after": 6},
+        ),
+        data=({"name": "photos", "before": md5("old", True), "after": md5("new", True)},),
+        code=({"name": "train/image-classifier", "before": key("c1"), "after": key("c2")},),
+        toolchains=({"name": "torch", "before": "torch==2.12.1", "after": "torch==2.13.0"},),
+        metrics=(
+            {
+                "stage": "accuracy",
+                "metric": "accuracy",
+                "before": share(219, 238),
+                "after": accuracy_metrics()["accuracy"],
+            },
+            {"stage": "accuracy", "metric": "log_loss", "before": 0.2417, "after": 0.1893},
+            {
+                "stage": "accuracy",
+                "metric": "recall.collie",
+                "before": share(37, 40),
+                "after": share(35, 40),
+            },
+            {"stage": "validate[bits=6]", "metric": "psnr_db", "before": 47.9, "after": 43.18},
+        ),
+        sizes=({"artifact": "model", "before": 1012345, "after": 801234},),
+        labels_added=("saluki",),
+        labels_removed=("akita",),
+    )
+
+
+def gates() -> tuple[GateFacts, ...]:
+    """Two that hold, one that is waived."""
+    return (
+        GateFacts(
+            "validate[bits=6]", "psnr_db", {"min": 40}, 43.18, None, True, "psnr_db 43.18 holds"
+        ),
+        GateFacts(
+            "accuracy",
+            "accuracy",
+            {"max_drop": 0.01, "against": "release"},
+            0.9454,
+            0.9202,
+            True,
+            "accuracy 0.9454 (n=238, 95 % 0.909 to 0.968) holds",
+        ),
+        GateFacts(
+            "accuracy",
+            "recall.collie",
+            {"min": 0.9},
+            0.875,
+            None,
+            False,
+            "recall.collie 0.875 (n=40, 95 % 0.739 to 0.945) is below min 0.9",
+            waiver="collies of the new photographs are mostly puppies; told in the limits",
+        ),
+    )
+
+
+def facts_of(**changes: Any) -> ReleaseFacts:
+    """The facts, with fields exchanged."""
+    facts = ReleaseFacts(
+        name="dogs",
+        version="2.0.0",
+        commit=COMMIT,
+        repository="https://git.example.org/pets/dogs.git",
+        pipeline="pipelines/dogs.yaml",
+        profiles=("photos",),
+        sets=("bits=6",),
+        params={"backbone": "efficientnet-lite0", "bits": 6, "photos": "data/dogs"},
+        artifacts=(
+            artifact("model", "artifacts/model/Dogs.mlpackage", "CoreMLModel", "best", "model"),
+            artifact("package", "artifacts/package/Dogs", "SwiftPackage", "package", "package"),
+        ),
+        stages=stages(),
+        datasets=(
+            DatasetFacts("photos", "path", "data/dogs", md5("new", True), 412345678),
+            DatasetFacts(
+                "samples",
+                "pypi",
+                "foolbox==3.3.4",
+                md5("samples", True),
+                1234567,
+                {"version": "3.3.4", "sha256": key("foolbox")},
+            ),
+            DatasetFacts(
+                "breeds",
+                "hf",
+                "pets/breeds",
+                md5("breeds"),
+                2048,
+                {"commit": "9a8b7c6d5e4f30211203f4e5d6c7b8a9f0e1d2c3"},
+            ),
+        ),
+        toolchains={
+            "torch": {
+                "python": "3.11",
+                "digest": key("torch"),
+                "packages": {"coremltools": "9.0", "numpy": "2.3.5", "torch": "2.13.0+cpu"},
+            }
+        },
+        gates=gates(),
+        change=change(),
+        previous="1.1.0",
+        previous_commit=BEFORE,
+        card=CARD,
+        mlbuild="0.1.0",
+    )
+    return replace(facts, **changes)
+
+
+def confusion_rows() -> list[dict[str, str]]:
+    """`plots/confusion.json` of validate/accuracy: a row for each picture."""
+    return [
+        {"actual": BREEDS[t], "predicted": BREEDS[p]}
+        for t, row in enumerate(CONFUSIONS)
+        for p, count in enumerate(row)
+        for _ in range(count)
+    ]
+
+
+def released(folder: Path, **changes: Any) -> ReleaseFacts:
+    """Writes the artifacts into `folder/release` and plots beside it, and gives back the facts."""
+    for path, data in contents().items():
+        file = folder / "release" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    (plots / "confusion.json").write_text(json.dumps(confusion_rows()), encoding="utf-8")
+    reliability = [
+        {"confidence": 0.52, "n": 11, "accuracy": 0.545},
+        {"confidence": 0.74, "n": 29, "accuracy": 0.793},
+        {"confidence": 0.97, "n": 198, "accuracy": 0.99},
+    ]
+    (plots / "reliability.json").write_text(json.dumps(reliability), encoding="utf-8")
+    return facts_of(plots={"accuracy": plots}, **changes)
+
+
+def turned(facts: ReleaseFacts) -> ReleaseFacts:
+    """The same facts with every mapping in the opposite order, all the way down."""
+    return replace(
+        facts,
+        params=_turned(facts.params),
+        card=_turned(facts.card),
+        plots=dict(reversed(facts.plots.items())),
+        toolchains=_turned(facts.toolchains),
+        stages=tuple(
+            replace(
+                stage,
+                parts=_turned(stage.parts),
+                inputs=_turned(stage.inputs),
+                outputs=_turned(stage.outputs),
+                metrics=_turned(stage.metrics),
+            )
+            for stage in facts.stages
+        ),
+        artifacts=tuple(
+            replace(a, model=None if a.model is None else _turned(a.model)) for a in facts.artifacts
+        ),
+        datasets=tuple(replace(d, source=_turned(d.source)) for d in facts.datasets),
+        gates=tuple(replace(g, limits=_turned(g.limits)) for g in facts.gates),
+        change=replace(
+            facts.change,
+            **{
+                name: tuple(_turned(row) for row in getattr(facts.change, name))
+                for name in ("params", "data", "code", "toolchains", "metrics", "sizes")
+            },
+        ),
+    )
+
+
+def _turned(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _turned(v) for k, v in reversed(value.items())}
+    if isinstance(value, list | tuple):
+        return [_turned(v) for v in value]
+    return value

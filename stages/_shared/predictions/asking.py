@@ -10,7 +10,8 @@ import numpy as np
 
 from ..coreml_package.canonical import size_of
 from ..digests.tree import model_sha256
-from ..parity.samples import Reader, find
+from ..parity.asking import ask as ask_samples
+from ..parity.samples import Reader, Sample, find
 from ..problem.problem import Problem
 from ..torch_model.preprocessing import Preprocessing, from_json
 from .feeding import Wanted, feed
@@ -45,19 +46,14 @@ def ask_each(job: Any, about: About, answer: Ask) -> None:
     samples = find(job.inputs["samples"], job.params.limit)
     reader = Reader(skip=job.params.unreadable == "skip")
     names, found = [], {}
-    for done, sample in enumerate(samples, 1):
-        content = reader.read(sample)
-        job.progress(done, len(samples), sample.name)
-        if content is None:
-            continue
-        try:
-            answers = answer(content)
-        except Problem as problem:
-            raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
+
+    def keep(sample: Sample, content: Any) -> None:
+        answers = answer(content)
         names.append(sample.name)
         for name, value in answers.items():
             found.setdefault(name, []).append(np.asarray(value))
-    reader.report(job, len(samples))
+
+    ask_samples(job, samples, reader, keep)
     record(job, Predictions(about, names, found))
 
 

@@ -11,6 +11,7 @@ from ..._shared.coreml_package.canonical import size_of
 from ..._shared.images.listing import Item, labelled
 from ..._shared.metrics_classification.scores import Scores, plot_confusion, record, score
 from ..._shared.parity import figures
+from ..._shared.parity.asking import ask
 from ..._shared.parity.samples import Reader, Sample, spread
 from ..._shared.parity.sides import CoreMLSide, match, open_side
 from ..._shared.problem.problem import Problem, told
@@ -86,17 +87,14 @@ def _some(names: Any) -> str:
 
 
 def _ask(job: Any, items: list[Item], reader: Reader, model: Any, reference: Any) -> Answers:
-    kept, rows, others = [], [], []
-    for done, item in enumerate(items, 1):
-        picture = reader.read(Sample(item.name, item.path))
-        job.progress(done, len(items), item.name)
-        if picture is None:
-            continue
-        kept.append(item)
-        rows.append(model.logits(picture))
-        if reference is not None:
-            others.append(reference.logits(picture))
-    reader.report(job, len(items))
+    sides = [side for side in (model, reference) if side is not None]
+    samples = [Sample(item.name, item.path) for item in items]
+    item_of = dict(zip(map(id, samples), items, strict=True))  # a table may name a picture twice
+
+    def each(sample: Sample, picture: Any) -> tuple[Any, ...]:
+        return (item_of[id(sample)], *(side.logits(picture) for side in sides))
+
+    kept, rows, *others = zip(*ask(job, samples, reader, each), strict=True)
     logits = np.stack(rows)
     if not np.isfinite(logits).all():
         raise Problem(
@@ -104,7 +102,7 @@ def _ask(job: Any, items: list[Item], reader: Reader, model: Any, reference: Any
             "in float16 numbers end at 65504: convert with `precision: float32`",
         )
     truth = np.array([model.labels.index(item.label) for item in kept])
-    return Answers(kept, truth, logits, np.stack(others) if others else None)
+    return Answers(list(kept), truth, logits, np.stack(others[0]) if others else None)
 
 
 def _record(job: Any, answers: Answers, scores: Scores) -> dict[str, Any]:

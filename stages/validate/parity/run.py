@@ -15,6 +15,8 @@ from mlbuild.coreml.compare.moved import Moved
 from ..._shared.coreml_package.canonical import size_of
 from ..._shared.digests.tree import model_sha256
 from ..._shared.parity.aligning import brought, pair
+from ..._shared.parity.asking import answer_of, ask
+from ..._shared.parity.comparing import Classes, Outputs, Row
 from ..._shared.parity.figures import EQUAL_DB
 from ..._shared.parity.predicted import PredictedSide, is_predictions
 from ..._shared.parity.rows import RowSide
@@ -23,7 +25,6 @@ from ..._shared.parity.sides import CoreMLSide, match, open_side
 from ..._shared.predictions.form import About, read_about
 from ..._shared.problem.problem import Problem, told
 from ..._shared.torch_setup.configure import configure
-from .compare import Classes, Outputs, Row
 from .margin import (
     Expectation,
     at_half,
@@ -94,7 +95,6 @@ def judge(
         allowed = bits_db(side.about.bits)
     asked = (reference, side, exact, moved)
     rows, rounded, shifted = _ask(job, samples, reader, asked, classes=order is not None)
-    reader.report(job, len(samples))
     result = _result(rows, reference.labels, order, params.topk)
     same = None if order is None else np.arange(len(order))
 
@@ -184,26 +184,21 @@ def _ask(
 ) -> tuple[list[Row], list[Row], list[Row]]:
     """Answers of reference and candidate; of both arithmetics; with weights moved."""
     *sides, moved = asked
-    rows, rounded, shifted = [], [], []
+    rounded, shifted = [], []
     pairs: dict[str, str] = {}
-    for done, sample in enumerate(samples, 1):
-        content = reader.read(sample)
-        job.progress(done, len(samples), sample.name)
-        if content is None:
-            continue
-        try:
-            given = (sample.name, content, classes)
-            ours, theirs, *exact = [_answer(s, *given) for s in sides if s is not None]
-            pairs = pairs or pair(ours, theirs, job.params.outputs)
-            theirs, exact = brought(theirs, ours, pairs), [brought(e, ours, pairs) for e in exact]
-            if moved is not None and len(shifted) < _MOVED:
-                both = [brought(_answer(s, *given), ours, pairs) for s in moved]
-                shifted.append(Row(sample, *both))
-        except Problem as problem:
-            raise Problem(f"sample {sample.name}: {problem}", problem.hint) from problem
-        rows.append(Row(sample, ours, theirs))
-        rounded += [Row(sample, other, theirs) for other in exact]
-    return rows, rounded, shifted
+
+    def both(sample: Sample, content: Any) -> Row:
+        given = (sample.name, content, classes)
+        ours, theirs, *exact = [answer_of(s, *given) for s in sides if s is not None]
+        pairs.update(pairs or pair(ours, theirs, job.params.outputs))
+        theirs, exact = brought(theirs, ours, pairs), [brought(e, ours, pairs) for e in exact]
+        if moved is not None and len(shifted) < _MOVED:
+            near = [brought(answer_of(s, *given), ours, pairs) for s in moved]
+            shifted.append(Row(sample, *near))
+        rounded.extend(Row(sample, other, theirs) for other in exact)
+        return Row(sample, ours, theirs)
+
+    return ask(job, samples, reader, both), rounded, shifted
 
 
 def _asked(candidate: Path) -> About:
@@ -212,13 +207,3 @@ def _asked(candidate: Path) -> About:
         return read_about(candidate)
     sha256 = model_sha256(candidate)
     return About(candidate.name, "", size=size_of(candidate), sha256=sha256)
-
-
-def _answer(side: Any, sample: str, content: Any, classes: bool) -> dict[str, np.ndarray]:
-    if isinstance(side, PredictedSide):
-        return side.at(sample, classes)
-    if isinstance(side, RowSide):
-        return side.ask(content)
-    if isinstance(content, dict):
-        return side.outputs(content)
-    return {"logits": side.logits(content)} if classes else side.pictured(content)

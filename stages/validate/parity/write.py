@@ -8,8 +8,8 @@ from typing import Any
 from ..._shared.images.decoding import open_picture
 from ..._shared.page.page import Card, Figure, Section, thumbnail
 from ..._shared.page.page import write as write_page
+from ..._shared.parity.comparing import Classes, Outputs
 from ..._shared.predictions.form import About
-from .compare import Classes, Outputs
 
 VERSION = 1
 _HELP = {

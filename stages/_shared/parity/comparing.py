@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..._shared.parity import figures
-from ..._shared.parity.samples import Sample
-from ..._shared.problem.problem import Problem
+from ..problem.problem import Problem
+from . import figures
+from .samples import Sample
 
 
 @dataclass(frozen=True)

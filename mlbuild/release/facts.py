@@ -53,6 +53,8 @@ class StageFacts:
     inputs: Mapping[str, Json]  # role -> {"from": "train.model" | "datasets.x" | "./p", "md5": ...}
     outputs: Mapping[str, Json]  # name -> {"path", "type", "md5", "size"}
     metrics: Mapping[str, Json] = field(default_factory=dict)
+    # what the kind's spec tells of its metrics, "recall.*" too: {"description", "unit", "better"}
+    meanings: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ RANKS = {
     "lazily": 0,
     "fingerprint": 1,
     "coreml": 1,
+    "publishing": 1,
     "api": 2,
     "pipeline": 2,
     "released": 2,

@@ -1,0 +1,145 @@
+"""What a publisher may be told: the whole table, and every way to get it wrong."""
+
+import pytest
+
+from mlbuild.publishing import KINDS, check_spec, kind_of, option
+
+GOOD: list[dict[str, object]] = [
+    {"folder": "../releases"},
+    {"s3": "s3://bucket"},
+    {"s3": "s3://bucket/models/dogs", "endpoint_url": "https://s3.example.com", "region": "eu-1"},
+    {"s3": "s3://bucket/models/", "profile": "team"},
+    {"github": "OWNER/repo.name", "token_env": "RELEASE_TOKEN", "assets": "files"},
+    {"github": "o/r", "api_url": "http://127.0.0.1:8000"},
+    {"gitlab": "group/sub/project"},
+    {"gitlab": 42},
+    {"gitlab": "42", "api_url": "https://git.example.com/api/v4"},
+    {"hub": "../hub", "git": True},
+    {"hub": "ORG/dogs-model", "token_env": "HF_TOKEN"},
+]
+
+
+@pytest.mark.parametrize("spec", GOOD, ids=str)
+def test_what_a_team_would_write_is_right(spec: dict[str, object]) -> None:
+    assert check_spec(spec) is None
+    assert kind_of(spec) == next(iter(spec))
+
+
+def test_a_key_that_is_not_given_has_its_default() -> None:
+    assert option({"github": "o/r"}, "api_url") == "https://api.github.com"
+    assert option({"github": "o/r", "assets": "files"}, "assets") == "files"
+    assert option({"gitlab": "g/p"}, "token_env") == ""
+
+
+WRONG: list[tuple[object, str | None, str]] = [
+    (
+        "../releases",
+        None,
+        "a publisher is a map from its kind to its target\n"
+        "  hint: publish: [{folder: ../releases}, {github: OWNER/REPO}]",
+    ),
+    (
+        {"githb": "o/r"},
+        "githb",
+        "a publisher must name its place\n  got: githb\n"
+        "  allowed: folder, s3, github, gitlab, hub\n  hint: did you mean 'github'?",
+    ),
+    (
+        {},
+        None,
+        "a publisher must name its place\n  got: nothing\n"
+        "  allowed: folder, s3, github, gitlab, hub\n"
+        "  hint: publish: [{folder: ../releases}, {github: OWNER/REPO}]",
+    ),
+    (
+        {"folder": "x", "s3": "s3://bucket"},
+        "s3",
+        "one publisher names two places: folder and s3\n  hint: make each an item of the list",
+    ),
+    (
+        {"github": "o/r", "api_uri": "https://x"},
+        "api_uri",
+        "a publisher to github has no 'api_uri'\n  allowed: api_url, token_env, assets\n"
+        "  hint: did you mean 'api_url'?",
+    ),
+    (
+        {"github": "o/r", "assets": "zips"},
+        "assets",
+        "publisher to github: wrong 'assets': it must be zip or files\n  got: 'zips'\n"
+        "  allowed: zip, files\n  hint: did you mean 'zip'?",
+    ),
+    (
+        {"github": "just-a-name"},
+        "github",
+        "publisher to github: wrong 'github': it must be OWNER/REPO\n  got: 'just-a-name'",
+    ),
+    (
+        {"gitlab": True},
+        "gitlab",
+        "publisher to gitlab: wrong 'gitlab': it must be GROUP/PROJECT, or the project's number\n"
+        "  got: True",
+    ),
+    (
+        {"s3": "bucket/models"},
+        "s3",
+        "publisher to s3: wrong 's3': it must be s3://BUCKET or s3://BUCKET/PREFIX\n"
+        "  got: 'bucket/models'",
+    ),
+    ({"folder": ""}, "folder", "publisher to folder: wrong 'folder': it must be a text\n  got: ''"),
+    (
+        {"github": "o/r", "api_url": "http://git.example.com"},
+        "api_url",
+        "publisher to github: wrong 'api_url': it must be https: a token is sent there\n"
+        "  got: 'http://git.example.com'",
+    ),
+    (
+        {"github": "o/r", "api_url": "https://[bad"},
+        "api_url",
+        "publisher to github: wrong 'api_url': it must be an https address\n  got: 'https://[bad'",
+    ),
+    (
+        {"hub": "ORG/NAME", "git": True},
+        "git",
+        "publisher to hub: 'git' is for a folder, and ORG/NAME is a name on the hub\n"
+        "  hint: a folder begins with ./: hub: ./ORG/NAME",
+    ),
+    (
+        {"hub": "../hub", "token_env": "HF_TOKEN"},
+        "token_env",
+        "publisher to hub: 'token_env' is for ORG/NAME on the hub, and '../hub' is a folder",
+    ),
+    (
+        {"hub": "../hub", "git": "yes"},
+        "git",
+        "publisher to hub: wrong 'git': it must be true or false\n  got: 'yes'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "key", "message"), WRONG, ids=[str(row[0]) for row in WRONG])
+def test_a_wrong_publisher_is_told_with_its_key(
+    spec: object, key: str | None, message: str
+) -> None:
+    fault = check_spec(spec)
+    assert fault is not None
+    assert (fault.key, fault.problem.render()) == (key, message)
+
+
+@pytest.mark.parametrize("token", ["ghp_0123456789abcdef", "glpat-XYZ", "hf_abc", "github_pat_1"])
+def test_a_token_in_place_of_its_variable_is_refused_and_not_repeated(token: str) -> None:
+    fault = check_spec({"github": "o/r", "token_env": token})
+    assert fault is not None
+    assert "the name of an environment variable, not the token itself" in fault.problem.render()
+    assert token not in fault.problem.render()
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    fault = check_spec({"github": "o/r", "api_url": "https://me:hunter2@git.example.com"})
+    assert fault is not None
+    assert fault.problem.render() == (
+        "publisher to github: wrong 'api_url': it must not hold a user or a password"
+    )
+
+
+def test_every_kind_and_key_says_what_it_is() -> None:
+    assert all(k.target.help and all(o.help for o in k.options.values()) for k in KINDS.values())

@@ -133,7 +133,7 @@ def file_at(root: Path, commit: str, path: str) -> bytes | None:
     Raises:
         DataError: the project lies in no git repository, or the commit is not in it.
     """
-    done = _run(root, ["cat-file", "blob", f"{commit}:./{path}"])
+    done = git_process(root, ["cat-file", "blob", f"{commit}:./{path}"])
     if done.returncode == 0:
         return done.stdout
     git(root, "cat-file", "-e", f"{commit}^{{commit}}")
@@ -142,7 +142,7 @@ def file_at(root: Path, commit: str, path: str) -> bytes | None:
 
 def head_commit(root: Path) -> str | None:
     """The commit that is checked out; None before the first one."""
-    done = _run(root, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
+    done = git_process(root, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
     if done.returncode:
         folder_in_repository(root)  # says so where there is no repository at all
         return None
@@ -178,7 +178,7 @@ def git(root: Path, *arguments: str) -> str:
     Raises:
         DataError: git is missing, the project lies in no repository, or the command failed.
     """
-    done = _run(root, arguments)
+    done = git_process(root, arguments)
     if done.returncode == 0:
         return done.stdout.decode("utf-8", "surrogateescape")
     told = done.stderr.decode("utf-8", "replace").strip()
@@ -189,6 +189,28 @@ def git(root: Path, *arguments: str) -> str:
     hint = safe if "dubious ownership" in told else None
     what = f"git {' '.join(arguments[:2])} failed in {root}"
     raise DataError(Problem(what, got=told or f"exit code {done.returncode}", hint=hint))
+
+
+def git_process(
+    root: Path, arguments: Sequence[str], stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """A finished git command of the project's repository, whatever became of it.
+
+    Raises:
+        DataError: git is missing.
+    """
+    kept = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
+    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        return subprocess.run(
+            ["git", "-C", os.fspath(root), *arguments],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            env=kept | fixed,
+        )
+    except FileNotFoundError as error:
+        raise DataError(Problem("git is not installed", hint="install git")) from error
 
 
 def _tagged(root: Path, name: str, *options: str) -> list[Tagged]:
@@ -221,18 +243,3 @@ def _tagged(root: Path, name: str, *options: str) -> list[Tagged]:
 
 def _literal(text: str) -> str:
     return re.sub(r"([\\*?\[])", r"\\\1", text)
-
-
-def _run(root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    kept = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
-    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        return subprocess.run(
-            ["git", "-C", os.fspath(root), *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=kept | fixed,
-        )
-    except FileNotFoundError as error:
-        raise DataError(Problem("git is not installed", hint="install git")) from error

@@ -14,17 +14,10 @@ from ..problem.problem import Problem
 from .features import Property, properties
 from .language import Language
 from .names import comment, literal
+from .platforms import platforms as oldest
 from .syntax import complaint
 from .variants import Variant
 
-# The oldest systems of each specification version. watchOS lacks Core Image.
-_PLATFORMS = {
-    6: {"iOS": "15.0", "macOS": "12.0", "tvOS": "15.0", "visionOS": "1.0"},
-    7: {"iOS": "16.0", "macOS": "13.0", "tvOS": "16.0", "visionOS": "1.0"},
-    8: {"iOS": "17.0", "macOS": "14.0", "tvOS": "17.0", "visionOS": "1.0"},
-    9: {"iOS": "18.0", "macOS": "15.0", "tvOS": "18.0", "visionOS": "2.0"},
-    10: {"iOS": "26.0", "macOS": "26.0", "tvOS": "26.0", "visionOS": "26.0"},
-}
 _SCALINGS = {"crop": "centerCrop", "squash": "scaleFill", "pad": "scaleFit"}
 
 
@@ -81,7 +74,7 @@ def texts(
         "name": name,
         "type": kind,
         **_interface(facts),
-        "platforms": _platforms(facts.summary["spec_version"], platforms),
+        "platforms": oldest(facts.summary["spec_version"], platforms),
         "scaling": preparation.scaling,
         "crop": preparation.crop,
         "target": facts.summary["target"],
@@ -165,33 +158,6 @@ def _objects(outputs: list[Property], labels: Sequence[str]) -> dict[str, Any] |
         "confidence": found["confidence"].identifier,
         "coordinates": found["coordinates"].identifier,
     }
-
-
-def platforms_of(version: int) -> list[tuple[str, str]]:
-    """The oldest systems that run a model of a specification version."""
-    newest = _PLATFORMS[max(_PLATFORMS)] if version > max(_PLATFORMS) else _PLATFORMS[6]
-    return list(_PLATFORMS.get(version, newest).items())
-
-
-def _platforms(version: int, wanted: Mapping[str, str]) -> list[tuple[str, str]]:
-    known = dict(platforms_of(version))
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise Problem(f"platforms: {unknown[0]!r} is unknown, allowed: {', '.join(known)}")
-    for platform, oldest in wanted.items():
-        if _number(oldest) < _number(known[platform]):
-            raise Problem(
-                f"platforms: the model needs {platform} {known[platform]}, asked was {oldest}",
-                hint="convert the model with an older `target`",
-            )
-    return list({**known, **wanted}.items())
-
-
-def _number(version: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in version.split("."))
-    except ValueError as error:
-        raise Problem(f"platforms: {version!r} is no version such as '17.0'") from error
 
 
 def _rows(accepted: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -13,7 +13,8 @@ from ..._shared.problem.problem import Problem, told
 from ..._shared.swift.language import FILE as LANGUAGE_FILE
 from ..._shared.swift.language import Language
 from ..._shared.swift.names import type_name
-from ..._shared.swift.package import Bundled, Preparation, platforms_of, texts
+from ..._shared.swift.package import Bundled, Preparation, texts
+from ..._shared.swift.platforms import platforms_of
 from ..._shared.swift.variants import variants
 
 _PREPROCESSING = "mlbuild.preprocessing"  # metadata that convert/coreml writes

@@ -129,8 +129,10 @@ class ReleaseFacts:
     card: Mapping[str, Json] = field(default_factory=dict)  # `release: card:` of the pipeline file
     plots: Mapping[str, Path] = field(default_factory=dict)  # stage -> its folder of plots
     mlbuild: str = ""  # version of mlbuild
+    directory: str = ""  # of the project in its repository, "" at the top
 
     @property
     def tag(self) -> str:
         """The git tag, as GTO writes it."""
-        return f"{self.name}@v{self.version}"
+        full = f"{self.directory}={self.name}" if self.directory else self.name
+        return f"{full}@v{self.version}"

@@ -58,6 +58,7 @@ class RunOptions:
     record: bool = True
     locked: bool = False
     offline: bool = False
+    waived: Mapping[str, str] = field(default_factory=dict)  # STAGE.METRIC -> why it may fail
     strace: bool = False  # watch what every process of a stage reads, not only those in Python
     # For the no-op path: the command line, where it was given, and what it prints if repeated.
     arguments: tuple[str, ...] = ()
@@ -209,6 +210,7 @@ class Pipeline:
             offline=options.offline,
             pull=options.pull and fetch,
             fetch=fetch,
+            held=options.locked,
         )
         self.store.digests.progress = progress
         locks = cache(self.toolchains)
@@ -219,6 +221,8 @@ class Pipeline:
             path=self._path_md5,
             again=lambda path: _md5(self.store, self.root / path, anew=True),
             dataset_again=shelf.digest_again,
+            released=shelf.release.metrics,
+            waived=options.waived,
         )
         forced = frozenset(
             name

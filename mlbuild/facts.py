@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbuild import coreml, datasets, fingerprint
 from mlbuild.errors import DataError, Problem
+from mlbuild.lastrelease import LastRelease
 from mlbuild.lazily import lazily
 from mlbuild.records import Dataset, Json, Progress, ResolvedPipeline
 from mlbuild.store.project import Store
@@ -68,12 +69,14 @@ class Shelf:
         offline: bool = False,
         pull: bool = True,
         fetch: bool = True,
+        held: bool = False,
     ) -> None:
         self._pipeline, self._store, self._cache, self._progress = pipeline, store, cache, progress
         self._offline, self._pull, self._fetch = offline, pull, fetch
         self._paths: dict[str, Path] = {}
         self._digests: dict[str, str | None] = {}
         self.frozen: dict[str, Json] = dict(store.datasets_frozen())
+        self.release = LastRelease(pipeline, store, self.frozen, held)
 
     def digest(self, name: str) -> str | None:
         """The content's MD5 as DVC records it; None where planning alone must not fetch."""
@@ -92,7 +95,9 @@ class Shelf:
         """Where the dataset lies, fetching it first if it must be."""
         if name not in self._paths:
             dataset = self._pipeline.datasets[name]
-            if dataset.scheme == "path":
+            if dataset.scheme == "release":
+                self._paths[name] = self.release.path(dataset, self._progress)
+            elif dataset.scheme == "path":
                 self._paths[name] = self._in_place(dataset)
             else:
                 self._paths[name] = self._fetched(dataset)
@@ -108,6 +113,8 @@ class Shelf:
         ]
 
     def _digest(self, dataset: Dataset) -> str | None:
+        if dataset.scheme == "release":
+            return self.release.digest(dataset)
         if dataset.scheme != "path":
             known = self._known(dataset)
             if known is not None:

@@ -7,12 +7,13 @@ rebuild is found where the decision is made, never reconstructed later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from mlbuild import fingerprint, gates
+from mlbuild import fingerprint
 from mlbuild.decisions import Decisions, Records
+from mlbuild.judging import Judge
 from mlbuild.records import (
     Axes,
     DatasetRef,
@@ -31,6 +32,8 @@ from mlbuild.records import (
 )
 
 KEY_VERSION = 1  # of the stage key's make-up
+ABSENT = "absent"  # the digest of a release's artifact while there is no release
+NO_RELEASE = "there is no release yet"
 
 
 class Memory(Protocol):
@@ -70,6 +73,9 @@ class Facts:
     path: Callable[[str], str | None]  # path relative to the root -> md5
     again: Callable[[str], str | None]  # the same, looked at anew
     dataset_again: Callable[[str], str | None]
+    # What a stage recorded in the last release; None while there is none.
+    released: Callable[[Stage], Mapping[str, Json] | None] = lambda _: None
+    waived: Mapping[str, str] = field(default_factory=dict)  # STAGE.METRIC -> why its gate may fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class Planned:
     gates: tuple[GateResult, ...] = ()
     excluded: bool = False  # a gate, here or upstream, took the variant out
     blocked: bool = False  # a gate that stops the pipeline failed, here or upstream
+    note: str = ""  # why it is excluded, where that was no gate
 
 
 class Planner:
@@ -102,8 +109,10 @@ class Planner:
         use_remote: bool = False,
     ) -> None:
         self._memory, self._facts, self._forced = memory, facts, forced
+        self._judge = Judge(pipeline.root, memory.object_path, facts.released, facts.waived)
         self._stages = {s.name: s for s in pipeline.stages}
         self._root = pipeline.root
+        self._of_release = {d.name for d in pipeline.datasets.values() if d.scheme == "release"}
         self.use_remote = use_remote
         self.lost: set[str] = set()  # keys whose objects the remote turned out not to have
         self.decided: Decisions[Planned] = Decisions(self._as_it_stands)
@@ -133,7 +142,7 @@ class Planner:
         if any(md5 is None for md5 in digests.values()):
             return  # what needs it stays pending and is told so
         record = StageRecord("", {}, {n: Digest(md5) for n, md5 in digests.items() if md5})
-        results = self._gates(stage, record, in_place=True)
+        results = self.judge(stage, record)
         self.decided[name] = Planned(stage, Decision.REUSE, record=record)
         self.settle(self.decided[name], record, results)
 
@@ -184,6 +193,9 @@ class Planner:
     def _decide(self, stage: Stage) -> Planned:
         parents = [self.decided[p] for p in _parents(stage) if p in self.decided]
         inputs = tuple(_without_excluded(i, stage.inputs, self._is_excluded) for i in stage.inputs)
+        if any(self._is_unreleased(item) and not item.optional for item in inputs):
+            return Planned(stage, Decision.PENDING, excluded=True, note=NO_RELEASE)
+        inputs = tuple(item for item in inputs if not self._is_unreleased(item))
         if any(self.decided[p].excluded for p in self._essential(stage) if p in self.decided):
             return Planned(stage, Decision.PENDING, excluded=True, inputs=inputs)
         blocked = any(p.blocked for p in parents)
@@ -219,7 +231,7 @@ class Planner:
         remote = decision is Decision.RESTORE and not self._memory.restorable(record)
         if remote and (not self.use_remote or key in self.lost):
             return Planned(stage, Decision.RUN, reasons, key, parts, previous, inputs=inputs)
-        results = () if remote else self._gates(stage, record, in_place)
+        results = () if remote else self.judge(stage, record, in_place)
         failed = not all(g.ok for g in results)
         return Planned(
             stage,
@@ -236,27 +248,26 @@ class Planner:
             blocked=failed and not stage.exclude_on_fail,
         )
 
-    def _gates(self, stage: Stage, record: StageRecord, in_place: bool) -> tuple[GateResult, ...]:
-        """Metrics lie in place, or in the cache where the stage will be restored from it."""
-        if not stage.gates:
-            return ()
-        out = next((o for o in stage.outputs if o.role == "metrics"), None)
-        if out is None:
-            return gates.evaluate(stage, {})
-        path = (
-            self._root / out.path
-            if in_place
-            else self._memory.object_path(record.outputs[out.name])
-        )
-        return gates.evaluate(stage, gates.read_metrics(path))
+    def judge(
+        self, stage: Stage, record: StageRecord, in_place: bool = True
+    ) -> tuple[GateResult, ...]:
+        """The stage's gates against what it recorded, and against the last release."""
+        twin = self.decided.get(stage.twin) if stage.twin else None
+        return self._judge.judge(stage, record, in_place, twin)
 
     def _essential(self, stage: Stage) -> list[str]:
         """Parents whose exclusion excludes the stage too: not the items of ``{all: ...}`` lists,
         nor what it merely has to wait for, unless both are variants of one matrix.
         """
         sources = [s for i in stage.inputs if not i.many for s in i.sources]
-        paired = [n for n in stage.needs if _same_variant(self._stages[n].axes, stage.axes)]
+        waited = [n for n in stage.needs if n != stage.twin]
+        paired = [n for n in waited if _same_variant(self._stages[n].axes, stage.axes)]
         return [s.stage for s in sources if isinstance(s, StageOutput)] + paired
+
+    def _is_unreleased(self, item: Input) -> bool:
+        """Whether it is an artifact of the last release, and there was no release yet."""
+        named = [s.name for s in item.sources if isinstance(s, DatasetRef)]
+        return any(n in self._of_release and self._facts.dataset(n) == ABSENT for n in named)
 
     def _is_excluded(self, source: Source) -> bool:
         if not isinstance(source, StageOutput) or source.stage not in self.decided:
@@ -357,14 +368,8 @@ def _without_excluded(
     keep = [
         n for n in range(len(item.sources)) if not any(_hits(item, n, s, excluded) for s in lists)
     ]
-    return Input(
-        item.role,
-        tuple(item.sources[n] for n in keep),
-        True,
-        tuple(item.axes[n] for n in keep) if item.axes else (),
-        item.trust,
-        item.place,
-    )
+    sources = tuple(item.sources[n] for n in keep)
+    return replace(item, sources=sources, axes=tuple(item.axes[n] for n in keep if item.axes))
 
 
 def _hits(item: Input, n: int, other: Input, excluded: Callable[[Source], bool]) -> bool:

@@ -15,6 +15,7 @@ from mlbuild.errors import Place
 
 Json = Any  # None, bool, int, float, str, list[Json], dict[str, Json]
 Axes = tuple[tuple[str, Json], ...]  # matrix axes of a variant, sorted by name
+TWIN = "-release"  # behind a stage's name: the same stage, of the last release's artifact
 
 
 class Decision(StrEnum):
@@ -92,6 +93,7 @@ class Input:
     axes: tuple[Axes, ...] = ()  # of a `many` input: the variant's axes, one for each source
     trust: bool = False
     place: Place | None = field(default=None, compare=False)
+    optional: bool = False  # it may be absent: of a release that there is not yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,12 @@ class Gate:
     min: float | None = None
     max: float | None = None
     min_lower: float | None = None  # of the 95 % interval
-    max_drop: float | None = None
-    against: str | None = None  # for max_drop: "release"
+    min_upper: float | None = None
+    max_lower: float | None = None
+    max_upper: float | None = None
+    max_drop: float | None = None  # below the last release's figure
+    max_rise: float | None = None  # above it
+    relative: tuple[str, ...] = ()  # which of these two are shares of that figure
     first: tuple[tuple[str, float], ...] = ()  # what holds while there is no release
     place: Place | None = field(default=None, compare=False)
 
@@ -154,6 +160,12 @@ class Stage:
     run: str = "run.py"  # the file of the kind's folder that does the work
     place: Place | None = field(default=None, compare=False)
 
+    @property
+    def twin(self) -> str | None:
+        """The stage that measures the last release's artifact as this one does today's."""
+        name = f"{self.base}{TWIN}{self.name[len(self.base) :]}"
+        return name if name in self.needs else None
+
     def output(self, name: str) -> Output:
         """The output of that name; KeyError where there is none."""
         for out in self.outputs:
@@ -164,7 +176,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Where data comes from. ``scheme`` is path, pypi, url, git or hf; ``options`` are its keys."""
+    """Where data comes from. ``scheme`` is path, pypi, url, git, hf or release; ``options`` are its
+    keys.
+    """
 
     name: str
     scheme: str
@@ -272,6 +286,8 @@ class GateResult:
     value: float | None
     ok: bool
     text: str  # "psnr_db 38.2 dB is below min 40"
+    released: float | None = None  # what the last release has, where it is compared
+    waiver: str | None = None  # the reason why it may fail
 
 
 @dataclass(frozen=True, slots=True)

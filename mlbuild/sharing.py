@@ -138,7 +138,7 @@ class Sharing:
                 if item is None or item.decision is not Decision.PENDING or item.excluded:
                     continue
                 above = (self._planner.decided.get(p) for p in self._graph.parents(name))
-                if all(p is not None and p.record is not None for p in above):
+                if all(p is not None and (p.record or p.excluded) for p in above):
                     found.append(self._planner.decide(name))
         return found
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from mlbuild import gates
 from mlbuild.attempts import Advanced, ExecutionEvent, Finished, Logged, Started, Task
 from mlbuild.errors import EXIT_DATA, MlbuildError
 from mlbuild.execute import advice
@@ -77,7 +76,8 @@ class BuildSteps:
         """Reuses or restores; a stage whose objects are lost or corrupt is to run after all."""
         stage = planned.stage
         if planned.record is None:
-            return StageResult(stage.name, Outcome.EXCLUDED)
+            why = (planned.note,) if planned.note else ()
+            return StageResult(stage.name, Outcome.EXCLUDED, notes=why)
         undeclared = planned.record.undeclared
         if undeclared and self._pipeline.strict:
             failure = advice.refusal(stage, undeclared, remembered=True)
@@ -87,7 +87,7 @@ class BuildSteps:
         try:
             kept = self._restore(planned, planned.record)
             self._tasks.keep_meaning(planned, self._store)
-            results = self._evaluate(stage)
+            results = self._planner.judge(stage, planned.record)
         except ObjectMissingError as error:
             self._listener.warned(f"{stage.name}: {error}; it runs again")
             reasons = planned.reasons or (Reason.OUTPUT_MISSING,)
@@ -132,7 +132,7 @@ class BuildSteps:
                 self._store.discard(scratch)
                 return self._failed(planned, failure, finished.seconds, undeclared)
             record, notes = self._publish(planned, scratch, undeclared)
-            results = self._evaluate(stage)
+            results = self._planner.judge(stage, record)
         except (MlbuildError, OSError) as error:
             return self._refused(planned, error, finished.seconds)
         self._planner.settle(planned, record, results)
@@ -219,14 +219,6 @@ class BuildSteps:
 
     def _kept_notes(self, kept: Sequence[Path]) -> tuple[str, ...]:
         return tuple(f"changed by hand, moved to {self._relative(p)}" for p in kept)
-
-    def _evaluate(self, stage: Stage) -> tuple[GateResult, ...]:
-        out = next((o for o in stage.outputs if o.role == "metrics"), None)
-        if not stage.gates:
-            return ()
-        return gates.evaluate(
-            stage, gates.read_metrics(self._pipeline.root / out.path) if out else {}
-        )
 
     def _judged(
         self,

@@ -29,19 +29,26 @@ def read_gates(
         if name == "on_fail":
             exclude = _on_fail(value, scope)
             continue
-        metric = None
-        if metrics is not None:
-            metric = declared(name, metrics)
-            if metric is None:
-                message = f"{where}: unknown metric '{shorten(name)}'"
-                allowed = list(metrics) or None
-                hint = None if allowed else "this stage records no metrics"
-                problems.add(key, message, allowed=allowed or (), word=name, hint=hint)
-                continue
-        gate = _gate(name, key, value, metric, scope)
+        gate = read_gate(name, key, value, metrics, scope)
         if gate is not None:
             gates.append(gate)
     return tuple(gates), exclude
+
+
+def read_gate(
+    name: str, key: Scalar, node: Node, metrics: Metrics | None, scope: Scope
+) -> Gate | None:
+    """One gate; None where it is wrong, which is noted."""
+    metric = None
+    if metrics is not None:
+        metric = declared(name, metrics)
+        if metric is None:
+            message = f"{scope.where}: unknown metric '{shorten(name)}'"
+            allowed = list(metrics) or None
+            hint = None if allowed else "this stage records no metrics"
+            scope.problems.add(key, message, allowed=allowed or (), word=name, hint=hint)
+            return None
+    return _gate(name, key, node, metric, scope)
 
 
 def default_gates(
@@ -85,19 +92,23 @@ def _gate(name: str, key: Scalar, node: Node, metric: Any, scope: Scope) -> Gate
     limits = {
         limit: _number(value, f"{where}: '{limit}'", scope)
         for limit, _, value in node.pairs()
-        if limit in ("min", "max", "min_lower")
+        if limit in keys.LIMITS
     }
     if not any(entry in keys.GATE and entry != "first" for entry in node.entries) and all(
         entry in keys.GATE for entry in node.entries
     ):
-        allowed = ("min", "max", "min_lower", "max_drop")
+        allowed = (*keys.LIMITS, *keys.SINCE)
         problems.add(key, f"{where} sets no limit", allowed=allowed)
-    if "min_lower" in limits and metric is not None and not metric.share:
-        message = f"{where}: 'min_lower' is for shares, which have an interval"
-        problems.add(node.entries["min_lower"].key, message, hint="use 'min'")
-    drop, against = _max_drop(node.get("max_drop"), where, scope)
+    ends = [limit for limit in limits if limit not in ("min", "max")]
+    if ends and metric is not None and not (metric.share or metric.interval):
+        message = f"{where}: '{ends[0]}' is for metrics that have an interval, as shares"
+        problems.add(node.entries[ends[0]].key, message, hint=f"use '{ends[0][:3]}'")
+    since = {limit: _since(limit, node.get(limit), where, scope) for limit in keys.SINCE}
+    relative = tuple(limit for limit, (_, share) in since.items() if share)
+    distances = {limit: value for limit, (value, _) in since.items()}
     first = _first(node, where, scope)
-    return Gate(name, **limits, max_drop=drop, against=against, first=first, place=key.place)
+    place = key.place
+    return Gate(name, **limits, **distances, relative=relative, first=first, place=place)
 
 
 def _number(node: Node, what: str, scope: Scope) -> float | None:
@@ -105,15 +116,16 @@ def _number(node: Node, what: str, scope: Scope) -> float | None:
     return None if value is UNKNOWN else fields.number(scope.problems, value, node, what)
 
 
-def _max_drop(node: Node | None, where: str, scope: Scope) -> tuple[float | None, str | None]:
+def _since(limit: str, node: Node | None, where: str, scope: Scope) -> tuple[float | None, bool]:
+    """How far from the last release, and whether that is a share of its figure."""
     if node is None:
-        return None, None
-    what = f"{where}: 'max_drop'"
+        return None, False
+    what = f"{where}: '{limit}'"
     if not isinstance(node, Mapped) or not {"value", "against"} <= node.entries.keys():
-        hint = "max_drop: {value: 0.01, against: release}"
+        hint = f"{limit}: {{value: 0.01, against: release}}"
         scope.problems.add(node, f"{what} has a value and what it is compared with", hint=hint)
-        return None, None
-    fields.check_keys(scope.problems, node, ("value", "against"), what)
+        return None, False
+    fields.check_keys(scope.problems, node, ("value", "against", "relative"), what)
     at = node.entries["against"].value
     against: Json = fill(at, scope)
     if against is not UNKNOWN and against != "release":
@@ -121,19 +133,30 @@ def _max_drop(node: Node | None, where: str, scope: Scope) -> tuple[float | None
         word = against if isinstance(against, str) else None
         got = fields.told(against)
         scope.problems.add(at, message, got=got, allowed=("release",), word=word)
-    value = fill(node.entries["value"].value, scope)
-    if value is UNKNOWN:
-        return None, "release"
     at = node.entries["value"].value
-    return fields.number(scope.problems, value, at, f"{what}: 'value'", least=0), "release"
+    value = fill(at, scope)
+    if value is UNKNOWN:
+        return None, False
+    number = fields.number(scope.problems, value, at, f"{what}: 'value'", least=0)
+    return number, _relative(node, what, scope)
+
+
+def _relative(node: Mapped, what: str, scope: Scope) -> bool:
+    if "relative" not in node.entries:
+        return False
+    at = node.entries["relative"].value
+    value = fill(at, scope)
+    if value is UNKNOWN:
+        return False
+    return bool(fields.boolean(scope.problems, value, at, f"{what}: 'relative'"))
 
 
 def _first(node: Mapped, where: str, scope: Scope) -> tuple[tuple[str, float], ...]:
     inner = node.get("first")
     if inner is None:
         return ()
-    if "max_drop" not in node.entries:
-        message = f"{where}: 'first' stands beside 'max_drop'"
+    if not any(limit in node.entries for limit in keys.SINCE):
+        message = f"{where}: 'first' stands beside 'max_drop' or 'max_rise'"
         scope.problems.add(node.entries["first"].key, message)
     section = fields.mapped(scope.problems, inner, f"{where}: 'first'")
     if section is None:

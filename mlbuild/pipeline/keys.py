@@ -44,6 +44,7 @@ TOP: Mapping[str, Row] = {
     "datasets": _map("dataset", "Data that stages read as datasets.NAME."),
     "toolchains": _map("toolchain", "Environments beside the built-in ones."),
     "stages": _map("stage", "The stages, in any order: edges come from their inputs."),
+    "release": _ref("release", "What `mlbuild release` releases, and under what terms."),
     "profiles": {
         "type": "object",
         "propertyNames": {"pattern": _NAMED},
@@ -193,25 +194,102 @@ INPUT: Mapping[str, Row] = {
     },
 }
 
-GATE: Mapping[str, Row] = {
+_SINCE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["value", "against"],
+    "properties": {
+        "value": {"$ref": "#/$defs/amount"},
+        "against": {"enum": ["release"]},
+        "relative": {"type": "boolean"},
+    },
+}
+# Limits that are plain numbers: of a metric, or of an end of its interval.
+LIMITS: Mapping[str, Row] = {
     "min": _ref("amount", "The metric is at least this."),
     "max": _ref("amount", "The metric is at most this."),
-    "min_lower": _ref("amount", "The lower end of a share's 95 % interval is at least this."),
+    "min_lower": _ref("amount", "The lower end of its 95 % interval is at least this."),
+    "min_upper": _ref("amount", "The upper end of its 95 % interval is at least this."),
+    "max_lower": _ref("amount", "The lower end of its 95 % interval is at most this."),
+    "max_upper": _ref("amount", "The upper end of its 95 % interval is at most this."),
+}
+# Limits of the distance to the last release.
+SINCE = ("max_drop", "max_rise")
+GATE: Mapping[str, Row] = {
+    **LIMITS,
     "max_drop": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["value", "against"],
-        "properties": {
-            "value": {"$ref": "#/$defs/amount"},
-            "against": {"enum": ["release"]},
-        },
-        "description": "How much worse than the last release it may be.",
+        **_SINCE,
+        "description": "How far below the last release's figure it may be; with `relative: true` "
+        "as a share of that figure.",
+    },
+    "max_rise": {
+        **_SINCE,
+        "description": "How far above the last release's figure it may be: sizes, errors.",
     },
     "first": {
         "type": "object",
         "additionalProperties": False,
         "properties": {k: {"$ref": "#/$defs/amount"} for k in ("min", "max", "min_lower")},
-        "description": "What holds instead of max_drop while there is no release.",
+        "description": "What holds instead of max_drop and max_rise while there is no release.",
     },
 }
 ON_FAIL = ("stop", "exclude")
+
+_TEXT: Row = {"type": "string"}
+_TEXTS: Row = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+CARD: Mapping[str, Row] = {
+    "title": {**_TEXT, "description": "What people call the model."},
+    "summary": {**_TEXT, "description": "What it does, in a sentence or two."},
+    "intended_use": {**_TEXTS, "description": "What it is made for."},
+    "out_of_scope": {**_TEXTS, "description": "What it must not be used for."},
+    "limits": {**_TEXTS, "description": "Where it is known to fail."},
+    "ethics": {**_TEXTS, "description": "What to consider: people, bias, risk."},
+    "licence": {**_TEXT, "description": "SPDX identifier of the model's licence: Apache-2.0."},
+    "language": {**_TEXTS, "description": "Languages that it understands: en, de."},
+    "tags": {**_TEXTS, "description": "Words by which it is found."},
+    "authors": {**_TEXTS, "description": "Who made it."},
+    "contact": {**_TEXT, "description": "Whom to ask."},
+}
+SIGN: Mapping[str, Row] = {
+    "key_env": {**_TEXT, "description": "Environment variable: the private key or its path."},
+    "key": {**_TEXT, "description": "Path of the private key, which git must not have."},
+    "public_key": {**_TEXT, "description": "Path of the public key, which belongs into git."},
+    "keyless": {"type": "boolean", "description": "true: sign with the identity that CI has."},
+    "identity": {**_TEXT, "description": "Who may have signed without a key."},
+    "issuer": {**_TEXT, "description": "Who vouches for that identity."},
+}
+RELEASE: Mapping[str, Row] = {
+    "name": {**_TEXT, "description": "Its name in tags; the pipeline's, if not said."},
+    "artifacts": {
+        "type": "object",
+        "propertyNames": {"pattern": _NAMED},
+        "additionalProperties": {"$ref": "#/$defs/reference"},
+        "minProperties": 1,
+        "description": "Name -> STAGE.OUTPUT; the first one is what the release is about.",
+    },
+    "gates": {
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/gate"},
+        "description": "STAGE.METRIC -> limits, beside those of the stages.",
+    },
+    "first": {**_TEXT, "description": "The first version; 1.0.0, if not said."},
+    "channels": {**_TEXTS, "description": "To what a release may be assigned: beta, prod."},
+    "publish": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "Where it goes: {folder: DIR}, {s3: URL}, {github: OWNER/REPO}, "
+        "{gitlab: PROJECT}, {hub: DIR}.",
+    },
+    "sign": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(SIGN),
+        "description": "How it is signed; not at all, if not said.",
+    },
+    "card": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(CARD),
+        "description": "What the model card says beside figures.",
+    },
+}

@@ -66,7 +66,19 @@ def _known_dataset(
 ) -> bool:
     if link.name in datasets:
         return True
+    if link.name.startswith("release."):
+        return _no_artifact(link, where, datasets, problems)
     hint = None if datasets else "the file has no 'datasets'"
     message = f"{where}: unknown dataset '{link.name}'"
     problems.add(link.node, message, allowed=datasets, word=link.name, hint=hint)
+    return False
+
+
+def _no_artifact(
+    link: ToDataset, where: str, datasets: Mapping[str, object], problems: Problems
+) -> bool:
+    artifacts = [name for name in datasets if name.startswith("release.")]
+    message = f"{where}: the release has no artifact '{link.name.removeprefix('release.')}'"
+    hint = None if artifacts else "name it: release: {artifacts: {model: STAGE.OUTPUT}}"
+    problems.add(link.node, message, allowed=artifacts, word=link.name, hint=hint)
     return False

@@ -29,6 +29,7 @@ from mlbuild.records import (
 Row = tuple[Any, ...]
 
 _output_row = attrgetter(*Output.__dataclass_fields__)
+_gate_facts = attrgetter(*[name for name in Gate.__dataclass_fields__ if name != "place"])
 _resources_row = attrgetter(*Resources.__dataclass_fields__)
 _KINDS = (
     Stage,
@@ -107,8 +108,8 @@ def without_places(row: Row) -> Row:
 
 
 def _stage_facts(row: Row) -> Row:
-    inputs = tuple([item[:5] for item in row[6]])
-    gates = tuple([gate[:7] for gate in row[9]])
+    inputs = tuple([(*item[:5], *item[6:]) for item in row[6]])
+    gates = tuple([gate[:-1] for gate in row[9]])
     return (*row[:6], inputs, *row[7:9], gates, *row[10:18])
 
 
@@ -199,19 +200,19 @@ _ONE_CPU = Resources()
 
 
 def _gate_row(gate: Gate) -> Row:
-    limits = (gate.min, gate.max, gate.min_lower, gate.max_drop, gate.against)
-    return (gate.metric, *limits, gate.first, _place_row(gate.place))
+    return (*_gate_facts(gate), _place_row(gate.place))
 
 
 def _input_row(item: Input) -> Row:
     sources = tuple([_source_row(source) for source in item.sources])
-    return (item.role, sources, item.many, item.axes, item.trust, _place_row(item.place))
+    facts = (item.role, sources, item.many, item.axes, item.trust)
+    return (*facts, _place_row(item.place), item.optional)
 
 
 def _input(row: Row, file: str) -> Input:
-    role, sources, many, axes, trust, place = row
+    role, sources, many, axes, trust, place, optional = row
     found = tuple([_source(source) for source in sources])
-    return Input(role, found, many, axes, trust, _place(place, file))
+    return Input(role, found, many, axes, trust, _place(place, file), optional)
 
 
 def _source_row(source: Source) -> Row:

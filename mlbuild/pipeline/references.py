@@ -10,7 +10,10 @@ from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.substitute import HOLE
 
 _STAGE = re.compile(r"([^\s\[\]./]+)(?:\[([^\[\]]*)\])?(?:\.([^\s\[\]./]+))?")
-_FORMS = ("STAGE.OUTPUT", "STAGE[AXIS=VALUE].OUTPUT", "datasets.NAME", "./PATH")
+_FORMS = (
+    *("STAGE.OUTPUT", "STAGE[AXIS=VALUE].OUTPUT"),
+    *("datasets.NAME", "release.ARTIFACT", "./PATH"),
+)
 RESERVED = ("datasets", "release", "params", "matrix", "inputs", "outputs")
 
 
@@ -39,7 +42,7 @@ class ToStage:
 
 @dataclass(frozen=True, slots=True)
 class ToDataset:
-    """A dataset of the pipeline."""
+    """A dataset of the pipeline, or an artifact of its last release: ``release.model``."""
 
     name: str
     node: Node
@@ -85,9 +88,7 @@ def parse(text: str, node: Node, where: str, problems: Problems) -> Reference | 
     if found[1] == "datasets":
         return ToDataset(found[3], node)
     if found[1] == "release":
-        message = f"{where}: there is no release yet that '{shorten(text)}' could come from"
-        problems.add(node, message, hint="name an output of a stage, a dataset or a path")
-        return None
+        return ToDataset(text, node)
     picks = _picks(text, found, node, where, problems)
     return None if picks is None else ToStage(found[1], found[3], picks, node)
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mlbuild.pipeline.against import add_twins
 from mlbuild.pipeline.conflicts import Made, Read, check_made, check_read
 from mlbuild.pipeline.draft import Draft, read_drafts
 from mlbuild.pipeline.garbage import uncollected
@@ -24,9 +25,10 @@ from mlbuild.pipeline.overlay import with_profiles, with_sets
 from mlbuild.pipeline.params import resolve_params
 from mlbuild.pipeline.paths import project_path
 from mlbuild.pipeline.problems import Problems
+from mlbuild.pipeline.release import read_released, settle_release
 from mlbuild.pipeline.root import project_root
 from mlbuild.pipeline.sections import read_datasets, read_toolchains
-from mlbuild.pipeline.substitute import uses_matrix
+from mlbuild.pipeline.substitute import Scope, uses_matrix
 from mlbuild.pipeline.targets import Targets
 from mlbuild.pipeline.through import lead_through
 from mlbuild.pipeline.typed import decide_toolchains
@@ -70,6 +72,10 @@ def resolve(
     datasets = read_datasets(tree.get("datasets"), params, root, problems)
     custom = read_toolchains(tree.get("toolchains"), params, root, problems)
     drafts, off = read_drafts(tree.get("stages"), params, registry, problems)
+    released = read_released(tree.get("release"), name, params, problems)
+    if released is not None:
+        add_twins(drafts, released.artifacts, problems)
+        datasets |= released.datasets(drafts.values())
     check_links(drafts, off, datasets, problems)
     lead_through(drafts, datasets, registry, problems)
     decide_toolchains(drafts, datasets, problems)
@@ -82,6 +88,10 @@ def resolve(
     builder = Builder(params, list(datasets), targets, outputs, known, root, problems)
     built = list(_stages(drafts, builder))
     _check_paths(doc, root, built, datasets, tree, check_files, problems)
+    release = None
+    if released is not None:
+        scope = Scope({"params": params}, "'release'", problems)
+        release = settle_release(released, drafts, targets, scope)
     ledger = with_ledger(tree, problems)
     strict = flag(tree.get("strict"), "'strict'", problems)
     problems.raise_any()
@@ -95,6 +105,7 @@ def resolve(
         toolchains=custom,
         ledger=ledger,
         strict=strict,
+        release=release,
     )
 
 

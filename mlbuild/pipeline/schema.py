@@ -65,7 +65,8 @@ def _definitions(kinds: list[LoadedKind]) -> dict[str, Any]:
         "count": count,
         "reference": {
             "type": "string",
-            "description": "STAGE.OUTPUT, STAGE[AXIS=VALUE].OUTPUT, datasets.NAME or ./PATH",
+            "description": "STAGE.OUTPUT, STAGE[AXIS=VALUE].OUTPUT, datasets.NAME, "
+            "release.ARTIFACT or ./PATH",
         },
         "type": {"enum": ["Any", *TYPES]},
         # A project may have kinds of its own, so a name that is not listed may be right.
@@ -79,6 +80,7 @@ def _definitions(kinds: list[LoadedKind]) -> dict[str, Any]:
         "matrix": _matrix(),
         "gates": _gates(),
         "gate": _object(keys.GATE),
+        "release": _object(keys.RELEASE, required=("artifacts",)),
         "resources": _object(keys.RESOURCES),
         "stage": _stage(kinds),
         "profile": _profile(),

@@ -29,6 +29,9 @@ def type_of(reference: Reference, wire: Wire, drafts: Drafts, datasets: Datasets
         return _of_declared(drafts[reference.stage], reference.output) if given == "Any" else given
     if isinstance(reference, ToDataset):
         dataset = datasets.get(reference.name)
+        if dataset is not None and dataset.scheme == "release":
+            made = drafts.get(str(dataset.options["stage"]))
+            return (made.outputs or {} if made else {}).get(str(dataset.options["output"]), "Any")
         return "Any" if dataset is None else type_of_path(_told_by(dataset))
     return type_of_path(reference.path if isinstance(reference, ToPath) else reference.text)
 

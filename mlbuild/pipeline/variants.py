@@ -74,7 +74,7 @@ class Builder:
             kind=draft.loaded.name if draft.loaded else None,
             command=self._command(draft, scope),
             params=params,
-            inputs=tuple(self._input(wire, combo, scope) for wire in draft.wires),
+            inputs=tuple(self._input(draft, wire, combo, scope) for wire in draft.wires),
             outputs=self.outputs.of(draft, slug, params, combo, scope),
             needs=tuple(dict.fromkeys(needs)),
             gates=gates,
@@ -102,7 +102,7 @@ class Builder:
         model = draft.loaded.kind.params
         return settle(model, given, anchor, scope.where, self.problems, variant)
 
-    def _input(self, wire: Wire, combo: Combo, scope: Scope) -> Input:
+    def _input(self, draft: Draft, wire: Wire, combo: Combo, scope: Scope) -> Input:
         where = f"{scope.where}: input '{wire.role}'"
         sources: list[Source] = []
         axes: list[Axes] = []
@@ -112,7 +112,9 @@ class Builder:
                 axes.append(at)
         many_axes = tuple(axes) if wire.many else ()
         place = wire.references[0].node.place if wire.references else wire.key.place
-        return Input(wire.role, tuple(sources), wire.many, many_axes, wire.trust, place)
+        spec = draft.loaded.kind.inputs.get(wire.role) if draft.loaded else None
+        optional = spec is not None and spec.optional
+        return Input(wire.role, tuple(sources), wire.many, many_axes, wire.trust, place, optional)
 
     def _sources(
         self, reference: Reference | None, many: bool, combo: Combo, where: str

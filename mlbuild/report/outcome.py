@@ -27,7 +27,8 @@ def exit_code(results: Mapping[str, StageResult], *, locked: bool = False) -> in
     outcomes = {r.outcome for r in results.values()}
     if Outcome.CANCELLED in outcomes:
         return EXIT_INTERRUPTED
-    if locked and not outcomes <= _GOOD:
+    would_run = any(r.outcome is Outcome.SKIPPED and r.key for r in results.values())
+    if locked and (would_run or not outcomes <= _GOOD | {Outcome.GATE_FAILED, Outcome.SKIPPED}):
         return EXIT_DATA
     failed = {r.failure.exit_code for r in results.values() if r.failure}
     for code in (EXIT_DATA, EXIT_TOOLCHAIN):

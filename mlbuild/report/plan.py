@@ -33,7 +33,7 @@ def print_plan(console: Console, pipeline: str, planned: list[Planned]) -> None:
         colour = _COLOURS[item.decision]
         why = words.reasons(item.reasons)
         if item.excluded:
-            why = "excluded by a gate"
+            why = f"excluded: {item.note}" if item.note else "excluded by a gate"
         elif item.blocked and item.decision is Decision.PENDING:
             why = "behind a gate that did not hold"
         what = f"{item.decision:8}" if why else str(item.decision)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbuild.errors import LedgerError
-from mlbuild.records import Json, Stage, StageRecord
+from mlbuild.records import Json, ReleaseSpec, Stage, StageRecord
+from mlbuild.store import artifacts
 from mlbuild.store.digests import sig_of
 from mlbuild.store.dvcyaml import definition, scan, splice
 from mlbuild.store.files import checkpoint, explained, write_atomic
@@ -38,6 +39,7 @@ class Build:
     changed: frozenset[str]  # recorded since the last commit
     identity: str | None = None  # of the resolved pipeline: equal ones have equal dvc.yaml stages
     built: Variation | None = None  # with what --profile and --set; None: as the file says
+    release: ReleaseSpec | None = None
 
 
 def commit(
@@ -162,7 +164,10 @@ def _write_yaml(
         names[s.name]: definition(s, names[s.name], *ledger.files, build.deps(s, None))
         for s in build.stages
     }
-    structure = hashlib.md5(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()
+    stages = {stage.name: stage for stage in build.stages}
+    listed = artifacts.rows_of(build.release, stages, ledger.files[0])
+    facts = repr((wanted, listed) if listed else wanted)
+    structure = hashlib.md5(facts.encode("utf-8", "surrogatepass")).hexdigest()
     if before.get("structure") == structure:
         return structure
     result = splice(settled(_text(ledger.yaml_file)), ledger.files[0], wanted)
@@ -174,7 +179,7 @@ def _write_yaml(
         checkpoint("no dvc.yaml")
         ledger.yaml_file.unlink(missing_ok=True)
     else:
-        _write(ledger.yaml_file, result.text)
+        _write(ledger.yaml_file, artifacts.spliced(result.text, ledger.files[0], listed))
     return structure
 
 

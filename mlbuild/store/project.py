@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlbuild.errors import DataError
 from mlbuild.records import Digest, Json, Progress, ResolvedPipeline, Stage, StageRecord
-from mlbuild.store import known, noop
+from mlbuild.store import known, noop, past
 from mlbuild.store.cache import Ingested, Objects
 from mlbuild.store.commit import Build, commit, is_current, stat_data
 from mlbuild.store.datasets import Tracker
@@ -196,7 +196,8 @@ class Store:
         if self.ledger:
             deps = Dependencies(pipeline, records, self.digests).of
             changed = frozenset(self.build_record.uncommitted)
-            build = Build(pipeline.stages, records, datasets, deps, changed, identity, built)
+            facts_of = (deps, changed, identity, built, pipeline.release)
+            build = Build(pipeline.stages, records, datasets, *facts_of)
             with contextlib.ExitStack() as stack:
                 if not pins_only:
                     stack.enter_context(dvc_lock(self.root, on_wait))
@@ -266,6 +267,12 @@ class Store:
         if pulled:
             self.digests.forget(self.root / path)
         return pulled
+
+    def released(self, digest: Digest, name: str, progress: Progress | None = None) -> Path:
+        """A copy of what was released, from the cache or the remote; see ``past.bring``."""
+        return past.bring(
+            self.cache, self.team, self.state_dir / "released", digest, name, progress
+        )
 
     def tracked_dataset(self, path: str) -> tuple[str, Digest | None] | None:
         """The `.dvc` file that tracks a dataset, and what it records; see ``Tracker.tracked``."""

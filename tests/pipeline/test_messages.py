@@ -165,10 +165,10 @@ p.yaml:6:51: stage 'a': input 'z': unknown dataset 'photo'
      |                                                   ^
   allowed: photos
   hint: did you mean 'photos'?
-p.yaml:6:70: stage 'a': input 'u': there is no release yet that 'release.model' could come from
+p.yaml:6:70: stage 'a': input 'u': the release has no artifact 'model'
    6 |   a: {run: a, inputs: {x: trian.model, y: b.q, z: datasets.photo, u: release.model, v: nothing, w: 3}}
      |                                                                      ^
-  hint: name an output of a stage, a dataset or a path
+  hint: name it: release: {artifacts: {model: STAGE.OUTPUT}}
 p.yaml:6:88: stage 'a': input 'v': 'nothing' names no input
    6 |   a: {run: a, inputs: {x: trian.model, y: b.q, z: datasets.photo, u: release.model, v: nothing, w: 3}}
      |                                                                                        ^
@@ -393,12 +393,12 @@ p.yaml:9:13: stage 'train': unknown metric 'acuracy'
 p.yaml:9:45: stage 'train': gate 'accuracy': unknown key 'mim'
    9 |     gates: {acuracy: {min: 0.5}, accuracy: {mim: 1}, recall.cat: 0.5, on_fail: exclud}
      |                                             ^
-  allowed: min, max, min_lower, max_drop, first
+  allowed: min, max, min_lower, min_upper, max_lower, max_upper, max_drop, max_rise, first
   hint: did you mean 'min'?
 p.yaml:9:66: stage 'train': gate 'recall.cat' is a map of limits
    9 |     gates: {acuracy: {min: 0.5}, accuracy: {mim: 1}, recall.cat: 0.5, on_fail: exclud}
      |                                                                  ^
-  allowed: min, max, min_lower, max_drop, first
+  allowed: min, max, min_lower, min_upper, max_lower, max_upper, max_drop, max_rise, first
   hint: recall.cat: {min: 0.5}
 p.yaml:9:80: stage 'train': 'on_fail' has no such value
    9 |     gates: {acuracy: {min: 0.5}, accuracy: {mim: 1}, recall.cat: 0.5, on_fail: exclud}
@@ -615,7 +615,7 @@ nam: d
 p.yaml:1:1: pipeline file: unknown key 'nam'
    1 | nam: d
      | ^
-  allowed: version, name, params, datasets, toolchains, stages, profiles, ledger, strict
+  allowed: version, name, params, datasets, toolchains, stages, release, profiles, ledger, strict
   hint: did you mean 'name'?
 p.yaml:1:1: the file names no version of its format
    1 | nam: d
@@ -767,7 +767,7 @@ p.yaml:2:111: parameter 'g': '${{ a b }}' is not understood
 p.yaml:4:16: profile 'p': unknown key 'parms'
    4 | profiles: {p: {parms: {}, stages: {x: {wiht: 1}}}, q: 3}
      |                ^
-  allowed: params, datasets, toolchains, stages, ledger, strict
+  allowed: params, datasets, toolchains, stages, release, ledger, strict
   hint: did you mean 'params'?
 p.yaml:4:40: profile 'p': stage 'x': unknown key 'wiht'
    4 | profiles: {p: {parms: {}, stages: {x: {wiht: 1}}}, q: 3}

@@ -346,7 +346,7 @@ def test_all_other_keys_of_a_stage(project) -> None:
     )
     assert stage.gates == (
         Gate("loss", max=2),
-        Gate("score", min=1, max_drop=0.1, against="release", first=(("min", 0),)),
+        Gate("score", min=1, max_drop=0.1, first=(("min", 0),)),
     )
     assert (stage.exclude_on_fail, stage.timeout_minutes, stage.retries) == (True, 1.5, 2)
     assert (stage.secrets, stage.toolchain) == (("TOKEN",), "ours")

@@ -1,0 +1,1 @@
+"""What `mlbuild verify RELEASE` holds a release folder against: one file for each kind of check."""

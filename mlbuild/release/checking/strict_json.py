@@ -1,0 +1,60 @@
+"""Reads JSON that may have been written to deceive: keys twice, numbers that are none, depth."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from mlbuild.records import Json
+
+MAX_BYTES = 64 * 1024 * 1024  # of a document; a manifest of 100,000 files has 20 MB
+
+
+def parse(data: bytes) -> Json:
+    """The value that a JSON text means to every reader.
+
+    Raises:
+        ValueError: it means nothing, or different things to different readers; the message
+            completes "manifest.json ...".
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8: byte {error.start} is {data[error.start]:#04x}") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except _DeceitError as error:
+        raise ValueError(str(error)) from None
+    except ValueError:  # what Python says of an integer of thousands of digits
+        raise ValueError("holds a number of absurd length") from None
+    try:
+        # A lone surrogate, "\ud800", is text to json and to nobody else.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a character (a lone surrogate)") from None
+    return value
+
+
+class _DeceitError(ValueError):
+    pass
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _DeceitError(f"has the key {json.dumps(key[:80])} twice in one object")
+        found[key] = value
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise _DeceitError(f"holds {name}, which is not JSON")

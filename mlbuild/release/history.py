@@ -1,0 +1,161 @@
+"""What git knows of an earlier release: its ledger, its metrics, and what its tag tells.
+
+Nothing of it needs the old release's folder, a network or the old artifacts; only the interface of
+a model that was tagged by somebody else is read from the model itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from mlbuild.records import Json, StageOutput, StageRecord
+from mlbuild.release.artifacts import Built
+from mlbuild.release.tags import record_in
+from mlbuild.released import Tagged, file_at
+from mlbuild.store.ledger import record_of
+from mlbuild.store.pins import SUFFIX
+from mlbuild.store.sections import split
+from mlbuild.store.yaml12 import load
+
+# The interface of the model of that MD5 (a file or a folder of that name), from wherever it can
+# still be had; None where it cannot.
+Interface = Callable[[str, str], Mapping[str, Json] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PastStage:
+    """A stage as the ledger of the release's commit has it."""
+
+    record: StageRecord
+    paths: Mapping[str, str]  # of its outputs
+    metrics: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PastArtifact:
+    """An artifact of an earlier release."""
+
+    type: str | None  # None: not known
+    at: StageOutput
+    md5: str
+    size: int
+    model: Mapping[str, Json] | None = None  # its interface
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier release."""
+
+    tagged: Tagged
+    stages: Mapping[str, PastStage]
+    artifacts: Mapping[str, PastArtifact]
+    card: str | None = None  # digest of its texts; None: not known
+
+
+def past_of(built: Built, tagged: Tagged, interface: Interface) -> Past:
+    """An earlier release of the same name.
+
+    Args:
+        built: the pipeline as it is now.
+        tagged: which release.
+        interface: reads a model's interface where the tag does not tell it.
+    """
+    root = built.pipeline.root
+    record = record_in(root, tagged.tag) or {}
+    here = built.pipeline.file.resolve().relative_to(root.resolve()).as_posix()
+    file = str(record.get("pipeline") or here)
+    stages = _stages(root, tagged.commit, file)
+    artifacts = _told(record.get("artifacts"))
+    if artifacts is None:
+        artifacts = _named(_raw(root, tagged.commit, file), built, stages, interface)
+    card = record.get("card")
+    return Past(tagged, stages, artifacts, str(card) if card else None)
+
+
+def _stages(root: Path, commit: str, file: str) -> dict[str, PastStage]:
+    """The stages of one pipeline in the dvc.lock of a commit."""
+    text = (file_at(root, commit, "dvc.lock") or b"").decode("utf-8", "replace")
+    pins = f"{file.rpartition('.')[0]}{SUFFIX}"
+    found: dict[str, PastStage] = {}
+    for name, block in split(text).blocks.items() if text.strip() else ():
+        if pins not in block:
+            continue
+        try:
+            entry = load(block)[name]
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            continue
+        row = record_of(entry, (file, pins))
+        if row is not None:
+            ((_, pin),) = entry["params"][pins].items()
+            metrics = _metrics(root, commit, pin["paths"].get("metrics"))
+            found[row[0]] = PastStage(row[1], pin["paths"], metrics)
+    return found
+
+
+def _metrics(root: Path, commit: str, path: str | None) -> Mapping[str, Json]:
+    data = file_at(root, commit, path) if path else None
+    try:
+        found = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _told(artifacts: Json) -> dict[str, PastArtifact] | None:
+    """The artifacts as the tag's message tells of them."""
+    if not isinstance(artifacts, Mapping):
+        return None
+    return {
+        name: PastArtifact(
+            row["type"],
+            StageOutput(row["stage"], row["output"]),
+            row["md5"],
+            row["size"],
+            row["model"],
+        )
+        for name, row in artifacts.items()
+    }
+
+
+def _named(
+    raw: Mapping[str, Json], built: Built, stages: Mapping[str, PastStage], interface: Interface
+) -> dict[str, PastArtifact]:
+    """The artifacts that the pipeline file named then, or names now where it named none."""
+    section = raw.get("release")
+    named = section.get("artifacts") if isinstance(section, Mapping) else None
+    places = dict(built.spec.artifacts)
+    if isinstance(named, Mapping):
+        places = {str(k): _place(str(v)) for k, v in named.items()}
+    kinds = {
+        n: out for s in built.pipeline.stages for out in s.outputs for n in [(s.name, out.name)]
+    }
+    found: dict[str, PastArtifact] = {}
+    for name, at in places.items():
+        stage = stages.get(at.stage)
+        digest = stage.record.outputs.get(at.output) if stage else None
+        if stage is None or digest is None:
+            continue
+        now = kinds.get((at.stage, at.output))
+        model = interface(digest.md5, stage.paths[at.output].rpartition("/")[2])
+        kind = now.type if now else None
+        found[name] = PastArtifact(kind, at, digest.md5, digest.size, model)
+    return found
+
+
+def _place(text: str) -> StageOutput:
+    stage, _, output = text.rpartition(".")
+    return StageOutput(stage, output)
+
+
+def _raw(root: Path, commit: str, file: str) -> Mapping[str, Json]:
+    """The pipeline file as it was, unresolved."""
+    try:
+        found = yaml.safe_load(file_at(root, commit, file) or b"")
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, Mapping) else {}

@@ -9,6 +9,7 @@ import click
 
 from mlbuild.cli import modeljob, options
 from mlbuild.errors import Problem, UsageError
+from mlbuild.records import Json
 from mlbuild.report.comparison import describe_comparison
 from mlbuild.stages import folder
 
@@ -58,6 +59,21 @@ def command(
     Core ML model. An operator is named if it makes something else of right inputs than the
     reference does; what rounding to float16 explains is told apart.
     """
+    answer = compared(reference, candidate, samples, limit, trust)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        click.echo(describe_comparison(answer, rows))
+    return 0
+
+
+def compared(reference: Path, candidate: Path, samples: str, limit: int, trust: bool) -> Json:
+    """What `--json` prints.
+
+    Raises:
+        UsageError: one of the two is not there, cannot be read, or may not be.
+        StageError: the comparison failed.
+    """
     _check(reference, candidate, trust)
     params = {
         "reference": str(reference.resolve()),
@@ -65,12 +81,7 @@ def command(
         "limit": limit,
         "stages": str(folder()),
     }
-    answer = modeljob.answer("compare", candidate, params, _toolchain(reference))
-    if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
-    else:
-        click.echo(describe_comparison(answer, rows))
-    return 0
+    return modeljob.answer("compare", candidate, params, _toolchain(reference))
 
 
 def _check(reference: Path, candidate: Path, trust: bool) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "status": "Tell what a run would do, and why.",
     "explain": "Show what of a stage's key changed.",
     "graph": "Draw the pipeline's stages.",
+    "report": "Show what stands of a pipeline or model, beside how it was before.",
     "logs": "Show a stage's log.",
     "shell": "Open a shell in a stage's toolchain with its job at hand.",
     "predict": "Run a Core ML model on inputs, on any system.",

@@ -12,16 +12,20 @@ from mlbuild.coreml.lint import lint
 def run(job):
     """Checks the model and writes its findings as JSON."""
     torch.set_num_threads(job.threads)
-    path, given = job.inputs["model"], job.params.samples
+    path = job.inputs["model"]
     try:
-        if given == "0":
-            samples = []
-        elif given.isdigit():
-            samples = random_samples(load(path), int(given))
-        else:
-            samples = read_samples(load(path), given, job.params.limit)
-        findings = lint(path, samples, job.params.target)
+        found = findings(path, job.params.samples, job.params.limit, job.params.target)
     except CoreMLError as error:
         job.fail(str(error))
-    answer = {"model": str(path), "findings": [finding.to_json() for finding in findings]}
-    job.outputs["answer"].write_text(json.dumps(answer))
+    job.outputs["answer"].write_text(json.dumps({"model": str(path), "findings": found}))
+
+
+def findings(path, given, limit, target):
+    """What is wrong with a model, on samples from files or so many at random."""
+    if given == "0":
+        samples = []
+    elif given.isdigit():
+        samples = random_samples(load(path), int(given))
+    else:
+        samples = read_samples(load(path), given, limit)
+    return [finding.to_json() for finding in lint(path, samples, target)]

@@ -33,7 +33,8 @@ CODE = """
 def run(job):
     model, samples = (job.inputs[n].read_text() for n in ("model", "samples"))
     job.metric("found", sum(model.count(letter) for letter in samples.strip()))
-    job.outputs["report"].write_text(job.inputs["start"].read_text() if "start" in job.inputs else "-")
+    start = job.inputs["start"].read_text() if "start" in job.inputs else "-"
+    job.outputs["report"].write_text(start)
 """
 PIPELINE = f"""\
 version: 1

@@ -13,7 +13,8 @@ from mlbuild.pipeline.nodes import Mapped, Node, Scalar, Sequence
 from mlbuild.pipeline.problems import Problems
 from mlbuild.pipeline.references import ToDataset, ToStage, parse, parse_need
 from mlbuild.pipeline.substitute import UNKNOWN, Scope, fill
-from mlbuild.pipeline.targets import Targets
+from mlbuild.pipeline.targets import Targets, variant_names
+from mlbuild.publishing import check_spec
 from mlbuild.records import Dataset, Gate, Json, ReleaseSpec, StageOutput
 
 _WHERE = "'release'"
@@ -93,6 +94,11 @@ def settle_release(
             message = f"{where}: there is no output '{link}'"
             scope.problems.add(link.node, message, allowed=known, word=str(link))
             continue
+        if not link.picks and drafts[link.stage].variants != [{}]:
+            names = [f"{name}.{link.output}" for name in variant_names(drafts[link.stage])]
+            message = f"{where}: '{link}' is several artifacts, and a release names each"
+            scope.problems.add(link.node, message, allowed=names)
+            continue
         stage = targets.one(link, {}, where)
         if stage is not None:
             artifacts[name] = StageOutput(stage, link.output)
@@ -157,7 +163,13 @@ def _publishers(section: Mapped, scope: Scope) -> Iterable[Mapping[str, Json]]:
     for item in fields.listed(node) if node is not None else ():
         where = f"{_WHERE}: 'publish'"
         value = fill(item, scope)
-        if isinstance(item, Mapped) and isinstance(value, Mapping):
+        fault = check_spec(value) if isinstance(value, Mapping) else None
+        if fault is not None:
+            inner = item.get(fault.key) if isinstance(item, Mapped) and fault.key else None
+            told = fault.problem
+            message, more = f"{where}: {told.message}", {"got": told.got, "hint": told.hint}
+            scope.problems.add(inner or item, message, allowed=told.allowed, **more)
+        elif isinstance(item, Mapped) and isinstance(value, Mapping):
             yield value
         elif value is not UNKNOWN:
             hint = "publish: [{folder: ../releases}]"

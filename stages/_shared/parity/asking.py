@@ -1,4 +1,4 @@
-"""One loop over samples for all kinds that ask models: reads, tells how far it is, names failures."""
+"""One loop over samples for all kinds that ask models: reads, tells progress, names failures."""
 
 from __future__ import annotations
 

@@ -1,0 +1,314 @@
+import csv
+import json
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("coremltools")
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+pytestmark = [
+    pytest.mark.toolchain,
+    pytest.mark.filterwarnings("ignore"),  # coremltools' and torch's own
+]
+
+KIND = "validate/release"
+
+
+@pytest.fixture
+def against(run_kind, tmp_path):
+    def run(model, released, samples, reference=None, **params):
+        inputs = {"model": model, "released": released, "samples": samples}
+        if reference is not None:
+            inputs["reference"] = reference
+        return run_kind(KIND, params=params, inputs=inputs, tmp_path=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def sorted_photos(run_kind, package, photos, tmp_path):
+    """The pictures in the folders that the model itself would put them into."""
+    inputs = {"model": package, "samples": photos}
+    rows = run_kind("validate/accuracy", inputs=inputs, tmp_path=tmp_path).json("report")
+    folder = tmp_path / "sorted"
+    for number, row in enumerate(rows["by_sample"]):
+        (folder / row["answer"]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / row["sample"], folder / row["answer"] / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def relabelled(run_kind, torch_model, tmp_path):
+    """The same network with other names for what it tells."""
+
+    def convert(labels):
+        folder = shutil.copytree(torch_model, tmp_path / "relabelled")
+        description = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps({**description, "labels": labels}))
+        ran = run_kind("convert/coreml", inputs={"model": folder}, tmp_path=tmp_path)
+        assert ran.ok, ran.error
+        return ran.outputs["model"]
+
+    return convert
+
+
+def test_a_model_equal_byte_for_byte_has_lost_nothing_for_certain(against, package, sorted_photos):
+    ran = against(package, package, sorted_photos)
+
+    assert ran.ok, ran.error
+    assert ran.metrics["drop"] == {"value": 0, "low": 0, "high": 0, "n": 12}
+    assert ran.metrics["mcnemar_p"] == 1
+    assert ran.metrics["worse"]["value"] == ran.metrics["better"]["value"] == 0
+    assert ran.metrics["agreement_top1"]["value"] == 1
+    assert ran.metrics["psnr_db"] == 200
+    assert ran.metrics["mean_abs"] == 0
+    assert ran.metrics["size_ratio"] == 1
+
+
+def test_a_model_that_answers_alike_may_still_be_worse_on_samples_that_nobody_has_seen(
+    against, package, tmp_path, sorted_photos
+):
+    twin = shutil.copytree(package, tmp_path / "Twin.mlpackage")
+    (twin / "Data" / "note.txt").write_text("another file, the same answers")
+
+    drop = against(twin, package, sorted_photos).metrics["drop"]
+
+    assert drop["value"] == 0
+    assert drop["high"] == pytest.approx(0.2425, abs=1e-4)  # Tango, 0 and 0 of 12
+    assert drop["low"] == pytest.approx(-drop["high"])
+
+
+def test_a_crushed_model_loses_what_it_no_longer_answers(against, package, crushed, sorted_photos):
+    ran = against(crushed, package, sorted_photos)
+
+    assert ran.ok, ran.error
+    metrics, report = ran.metrics, ran.json("report")
+    lost = round(metrics["worse"]["value"] * 12)
+    assert lost > 0
+    assert metrics["released_accuracy"]["value"] == 1
+    assert metrics["drop"]["value"] == pytest.approx(lost / 12)
+    assert metrics["accuracy"]["value"] == pytest.approx(1 - lost / 12)
+    assert metrics["mcnemar_p"] == pytest.approx(min(1, 2 * 0.5**lost))
+    assert metrics["agreement_top1"]["value"] == pytest.approx(1 - lost / 12)
+    assert metrics["size_mb"] < metrics["released_size_mb"]
+    assert len(report["worst"]) == lost
+    changed = [row for row in report["by_sample"] if row["change"] == "worse"]
+    assert all(row["released"] == row["truth"] != row["today"] for row in changed)
+    assert sum(row["worse"] for row in report["by_class"]) == lost
+    assert report["noticeable"].startswith("12 samples would have shown a loss of ")
+    assert ran.text("page").count("data:image/jpeg;base64,") == lost
+    assert f"today: {changed[0]['today']}" in ran.text("page")
+
+
+def test_changing_places_turns_loss_into_gain(against, package, crushed, sorted_photos):
+    there = against(crushed, package, sorted_photos).metrics
+    back = against(package, crushed, sorted_photos).metrics
+
+    assert back["drop"]["value"] == -there["drop"]["value"]
+    assert back["drop"]["low"] == pytest.approx(-there["drop"]["high"])
+    assert back["better"]["value"] == there["worse"]["value"]
+    assert back["mcnemar_p"] == there["mcnemar_p"]
+
+
+def test_the_bootstrap_can_be_asked_for_and_repeats_itself(
+    against, package, crushed, sorted_photos
+):
+    how = {"interval": "bootstrap", "resamples": 1000}
+    first, again = (against(crushed, package, sorted_photos, **how) for _ in range(2))
+    other = against(crushed, package, sorted_photos, seed=5, resamples=1000, interval="bootstrap")
+
+    assert first.text("report") == again.text("report")
+    assert first.metrics["drop"]["value"] == other.metrics["drop"]["value"]
+    assert first.metrics["drop"] != against(crushed, package, sorted_photos).metrics["drop"]
+
+
+def test_labels_that_came_and_went_are_told_and_left_out_of_the_drop(
+    against, package, relabelled, sorted_photos
+):
+    older = relabelled(["ash", "beech", "cedar", "oak"])
+    (sorted_photos / "oak").mkdir()
+    Image.new("RGB", (20, 20), (3, 90, 200)).save(sorted_photos / "oak" / "one.png")
+    ran = against(package, older, sorted_photos)
+
+    assert ran.ok, ran.error
+    report = ran.json("report")
+    assert report["labels"] == {"added": ["elm"], "removed": ["oak"]}
+    assert ran.metrics["labels_added"] == ran.metrics["labels_removed"] == 1
+    elms = len(list((sorted_photos / "elm").iterdir()))
+    assert elms
+    assert ran.metrics["samples"] == 13
+    assert ran.metrics["drop"]["n"] == 12 - elms  # without elms and oaks
+    assert ran.metrics["drop"]["value"] == 0
+    assert ran.metrics["accuracy_new"] == {**ran.metrics["accuracy_new"], "value": 1, "n": elms}
+    assert ran.metrics["psnr_db"] == 200  # the scores of the shared labels are the same
+    assert ran.metrics["agreement_top1"]["value"] < 1
+    assert "Added: elm. removed: oak." in ran.text("page")
+
+
+def test_labels_that_neither_knows_are_refused_skipped_or_mapped(
+    against, package, sorted_photos, tmp_path
+):
+    folder = shutil.copytree(sorted_photos, tmp_path / "renamed")
+    (folder / "elm").rename(folder / "Ulmus")
+    elms = len(list((folder / "Ulmus").iterdir()))
+
+    refused = against(package, package, folder)
+    assert refused.error == "neither model knows 1 of the labels: Ulmus"
+    assert refused.hint == (
+        "map them with `labels`, set `unknown: skip`, or `labelled: false` where folders are no "
+        "labels; today's model knows ash, beech, cedar, elm"
+    )
+    assert against(package, package, folder, unknown="skip").metrics["samples"] == 12 - elms
+    mapped = against(package, package, folder, labels={"Ulmus": "elm"})
+    assert mapped.metrics["accuracy"]["value"] == 1
+    wrong = against(package, package, folder, labels={"Ulmuss": "elm"})
+    assert wrong.error == "labels: the samples have no 'Ulmuss'"
+
+
+def test_pictures_without_labels_give_agreement_and_distance(
+    against, package, crushed, sorted_photos, tmp_path
+):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number, file in enumerate(sorted(sorted_photos.rglob("*.png"))):
+        shutil.copy(file, flat / f"{number}.png")
+
+    for ran in (
+        against(crushed, package, flat, worst=3),
+        against(crushed, package, sorted_photos, labelled=False, worst=3),
+    ):
+        assert ran.ok, ran.error
+        assert {"drop", "accuracy", "rise", "worse", "detectable"}.isdisjoint(ran.metrics)
+        assert ran.metrics["psnr_db"] < 60
+        assert ran.metrics["agreement_top1"]["n"] == 12
+        report = ran.json("report")
+        assert report["noticeable"] == (
+            "Nothing says what is right: a loss cannot be told, only a difference."
+        )
+        first = {row["sample"]: row for row in report["by_sample"]}[report["worst"][0]]
+        assert first["released"] != first["today"]
+        assert len(report["worst"]) == 3
+
+
+def test_a_reference_says_what_is_right_where_there_are_no_labels(
+    against, package, crushed, torch_model, sorted_photos
+):
+    ran = against(crushed, package, sorted_photos, torch_model, labelled=False)
+
+    assert ran.ok, ran.error
+    metrics = ran.metrics
+    assert metrics["released_error"] < metrics["error"] / 10
+    assert metrics["rise"]["value"] == pytest.approx(metrics["error"] - metrics["released_error"])
+    assert metrics["rise"]["low"] > 0
+    assert metrics["worse"]["value"] == 1
+    assert metrics["mcnemar_p"] == pytest.approx(2 * 0.5**12)
+    assert metrics["detectable"] > 0
+    assert "four times of five" in ran.json("report")["noticeable"]
+
+
+def regressor(path, weights, bias=0.0, inputs=("a", "b"), target="price"):
+    """price = weights . (a, b) + bias, as a Core ML regressor that says what it learnt."""
+    from coremltools.proto import Model_pb2
+
+    spec = Model_pb2.Model(specificationVersion=1)
+    for name in inputs:
+        feature = spec.description.input.add(name=name)
+        feature.type.doubleType.SetInParent()
+    inner = Model_pb2.Model(specificationVersion=1)
+    vector = spec.pipelineRegressor.pipeline.models.add(specificationVersion=1)
+    for name in inputs:
+        vector.featureVectorizer.inputList.add(inputColumn=name, inputDimensions=1)
+        vector.description.input.add(name=name).type.doubleType.SetInParent()
+    made = vector.description.output.add(name="all").type.multiArrayType
+    made.shape.append(len(inputs))
+    made.dataType = 65600
+    inner = spec.pipelineRegressor.pipeline.models.add(specificationVersion=1)
+    inner.description.input.add(name="all").type.multiArrayType.CopyFrom(made)
+    inner.description.output.add(name=target).type.doubleType.SetInParent()
+    inner.description.predictedFeatureName = target
+    inner.glmRegressor.weights.add(value=weights)
+    inner.glmRegressor.offset.append(bias)
+    spec.description.output.add(name=target).type.doubleType.SetInParent()
+    spec.description.predictedFeatureName = target
+    described = {"target": target, "columns": [{"name": name} for name in inputs]}
+    spec.description.metadata.userDefined["mlbuild.description"] = json.dumps(described)
+    path.write_bytes(spec.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def prices(tmp_path):
+    random, file = np.random.default_rng(0), tmp_path / "prices.csv"
+    with file.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["a", "b", "price"])
+        for a, b in random.normal(size=(40, 2)):
+            rows.writerow([a, b, 2 * a - b + random.normal(0, 0.1)])
+    return file
+
+
+def test_a_regressor_is_held_against_the_column_that_it_learnt(against, prices, tmp_path):
+    released = regressor(tmp_path / "released.mlmodel", [2, -1])
+    today = regressor(tmp_path / "today.mlmodel", [1.5, -1])
+    ran = against(today, released, prices)
+
+    assert ran.ok, ran.error
+    metrics = ran.metrics
+    assert metrics["released_error"] == pytest.approx(0.08, abs=0.02)  # 0.1 sqrt(2 / pi)
+    assert metrics["error"] > 0.3
+    assert metrics["rise"]["low"] > 0
+    assert metrics["rise"]["n"] == 40
+    assert metrics["mcnemar_p"] < 0.01
+    assert metrics["detectable"] < metrics["rise"]["value"]
+    row = ran.json("report")["by_sample"][0]
+    assert row["sample"] == "line 2"
+    assert {"truth", "error", "released_error"} <= set(row)
+
+
+def test_a_target_can_be_named_and_must_exist(against, prices, tmp_path):
+    model = regressor(tmp_path / "m.mlmodel", [2, -1], target="cost")
+
+    unlabelled = against(model, model, prices)
+    assert unlabelled.ok, unlabelled.error
+    assert "error" not in unlabelled.metrics
+    assert against(model, model, prices, target="price").metrics["error"] < 0.2
+    missing = against(model, model, prices, target="prize")
+    assert missing.error == "target: the table has no column 'prize'"
+    assert missing.hint == "it has a, b, price"
+
+
+def test_models_with_other_outputs_are_told_apart(against, package, prices, tmp_path, photos):
+    one = regressor(tmp_path / "one.mlmodel", [2, -1])
+    ran = against(package, one, photos)
+
+    assert ran.error == (
+        "today's model is a classifier, the other one is none: they cannot be compared"
+    )
+    assert ran.hint.startswith("a model with another interface is a new major version")
+
+
+def test_models_that_share_no_label_are_refused(against, package, relabelled, photos):
+    other = relabelled(["cat", "dog", "emu", "fox"])
+
+    assert against(package, other, photos).error == (
+        "the models share no label: the released one knows cat, dog, emu, today's ash, beech, cedar"
+    )
+
+
+def test_a_released_model_that_cannot_be_read_is_named(against, package, photos, tmp_path):
+    broken = shutil.copytree(package, tmp_path / "Broken.mlpackage")
+    (broken / "Manifest.json").unlink()
+
+    assert against(package, broken, photos).error.startswith(
+        "the released model: the model cannot be run: "
+    )
+
+
+def test_equal_inputs_give_equal_reports(against, package, crushed, photos):
+    first, again = (against(crushed, package, photos) for _ in range(2))
+
+    assert first.text("report") == again.text("report")
+    assert first.text("page") == again.text("page")

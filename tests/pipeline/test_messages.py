@@ -172,7 +172,7 @@ p.yaml:6:70: stage 'a': input 'u': the release has no artifact 'model'
 p.yaml:6:88: stage 'a': input 'v': 'nothing' names no input
    6 |   a: {run: a, inputs: {x: trian.model, y: b.q, z: datasets.photo, u: release.model, v: nothing, w: 3}}
      |                                                                                        ^
-  allowed: STAGE.OUTPUT, STAGE[AXIS=VALUE].OUTPUT, datasets.NAME, ./PATH
+  allowed: STAGE.OUTPUT, STAGE[AXIS=VALUE].OUTPUT, datasets.NAME, release.ARTIFACT, ./PATH
   hint: a path begins with './': ./nothing
 p.yaml:6:100: stage 'a': input 'w' is text
    6 |   a: {run: a, inputs: {x: trian.model, y: b.q, z: datasets.photo, u: release.model, v: nothing, w: 3}}
@@ -410,7 +410,7 @@ p.yaml:13:13: stage 'small': unknown metric 'size'
   13 |     gates: {size: {max: 1}}
      |             ^
   hint: this stage records no metrics
-p.yaml:17:23: stage 'tiny': gate 'size_mb': 'min_lower' is for shares, which have an interval
+p.yaml:17:23: stage 'tiny': gate 'size_mb': 'min_lower' is for metrics that have an interval, as shares
   17 |     gates: {size_mb: {min_lower: 1, max: big, max_drop: 0.1, first: {min: 1}}}
      |                       ^
   hint: use 'min'

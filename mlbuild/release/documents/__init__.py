@@ -1,0 +1,1 @@
+"""The documents of a release: card, notes, provenance, bill of materials, manifest."""

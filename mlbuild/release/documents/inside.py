@@ -1,0 +1,157 @@
+"""The model itself: inputs, outputs, what it costs, where its bytes lie, how to run it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mlbuild.records import Json
+from mlbuild.release.documents import wording
+from mlbuild.release.documents.blocks import (
+    Block,
+    Code,
+    Folded,
+    Listing,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    line,
+)
+from mlbuild.release.documents.pictures.bars import Bar, bars
+from mlbuild.release.facts import ReleasedArtifact, ReleaseFacts
+
+_LARGEST = 15  # layers that are drawn
+# Least systems of a Core ML target: coremltools' table of deployment targets.
+_SYSTEMS = {
+    "iOS13": "iOS 13, macOS 10.15, tvOS 13, watchOS 6",
+    "iOS14": "iOS 14, macOS 11, tvOS 14, watchOS 7",
+    "iOS15": "iOS 15, macOS 12, tvOS 15, watchOS 8",
+    "iOS16": "iOS 16, macOS 13, tvOS 16, watchOS 9",
+    "iOS17": "iOS 17, macOS 14, tvOS 17, watchOS 10",
+    "iOS18": "iOS 18, macOS 15, tvOS 18, watchOS 11",
+    "iOS26": "iOS 26, macOS 26, tvOS 26, watchOS 26",
+}
+_TONES = ((4, "bits-4", "up to 4 bits"), (6, "bits-6", "5 or 6 bits"), (8, "bits-8", "7 or 8 bits"))
+_PLAIN = ("bits-16", "16 bits or more")
+
+
+def systems(model: Mapping[str, Json]) -> str:
+    """What a device must run at least."""
+    target = str(model.get("target") or "")
+    known = _SYSTEMS.get(target, target)
+    return f"{known} or later" if known else f"specification version {model.get('spec_version')}"
+
+
+def interface_section(artifact: ReleasedArtifact) -> Section:
+    """Inputs and outputs with their types."""
+    model = artifact.model or {}
+    rows = tuple(
+        (line(way), line(Code(str(feature.get("name")))), line(str(feature.get("type"))))
+        for way, side in (("input", "inputs"), ("output", "outputs"))
+        for feature in model.get(side) or ()
+    )
+    return Section("Inputs and outputs", (Table(("", "name", "type"), rows),) if rows else ())
+
+
+def size_section(artifact: ReleasedArtifact) -> Section:
+    """Where the bytes lie, the largest layers first."""
+    model = artifact.model or {}
+    weights = [w for w in model.get("weights") or () if isinstance(w, Mapping)]
+    if not weights:
+        return Section("Size by layer", ())
+    layers = by_layer(weights)
+    lead = (
+        [f"{wording.number(int(model['parameters']))} parameters"] if "parameters" in model else []
+    )
+    if "weight_bytes" in model:
+        lead.append(f"{wording.size(int(model['weight_bytes']))} of weights")
+    if model.get("multiply_adds"):
+        lead.append(f"{int(model['multiply_adds']):,} multiply-adds for an answer")
+    shown = layers[:_LARGEST]
+    rows = [
+        Bar(name, size, f"{wording.size(size)}, {how}", _tone(b)) for name, size, b, how in shown
+    ]
+    rest = sum(size for _, size, _, _ in layers[_LARGEST:])
+    if rest:
+        count = len(layers) - _LARGEST
+        rows.append(Bar(f"{count} smaller layers", rest, wording.size(rest), "rest"))
+    used = {r.tone for r in rows}
+    meaning = [(tone, words) for _, tone, words in _TONES if tone in used]
+    meaning += [_PLAIN] if _PLAIN[0] in used else []
+    picture = Picture(bars("Size of the largest layers", rows, meaning))
+    table = Table(
+        ("layer", "size", "stored as"),
+        tuple((line(Code(n)), line(wording.size(s)), line(how)) for n, s, _, how in shown),
+        frozenset({1}),
+    )
+    folded = Folded("The largest layers", (table,))
+    return Section("Size by layer", (Paragraph(line(", ".join(lead) + ".")), picture, folded))
+
+
+def by_layer(weights: Sequence[Mapping[str, Json]]) -> list[tuple[str, int, int, str]]:
+    """(layer, bytes, bits of its largest weight, how that is stored), the largest first.
+
+    A weight that several layers share counts for the first of them.
+    """
+    seen: set[str] = set()
+    found: dict[str, list[Mapping[str, Json]]] = {}
+    for weight in weights:
+        value = str(weight.get("value") or id(weight))
+        if value not in seen:
+            seen.add(value)
+            found.setdefault(str(weight.get("layer", "")), []).append(weight)
+    layers = []
+    for layer, parts in found.items():
+        largest = max(parts, key=lambda w: int(w.get("bytes") or 0))
+        bits = int(largest.get("bits") or 0)
+        packed = "+".join(map(str, largest.get("compression") or ())) or largest.get("dtype") or ""
+        size = sum(int(w.get("bytes") or 0) for w in parts)
+        layers.append((layer, size, bits, f"{packed} {bits} bits" if bits else str(packed)))
+    return sorted(layers, key=lambda row: (-row[1], row[0]))
+
+
+def _tone(bits: int) -> str:
+    return next((tone for most, tone, _ in _TONES if 0 < bits <= most), _PLAIN[0])
+
+
+def use_section(facts: ReleaseFacts, artifact: ReleasedArtifact) -> Section:
+    """How to check the release, and how to run the model with and without a Mac."""
+    folder = f"releases/{facts.name}/v{facts.version}"
+    blocks: list[Block] = [
+        Paragraph(line("Check that nobody has touched it, offline:")),
+        Listing(f"mlbuild verify {folder}", "sh"),
+    ]
+    file = artifact.path.rpartition("/")[2]
+    if artifact.model is not None and file.endswith((".mlpackage", ".mlmodel")):
+        blocks += [
+            Paragraph(line("On any system, with mlbuild's reference runtime:")),
+            Listing(_python(artifact), "python"),
+            Paragraph(line("In an app:")),
+            Listing(_swift(file), "swift"),
+        ]
+    return Section("How to use it", tuple(blocks))
+
+
+def _python(artifact: ReleasedArtifact) -> str:
+    model = artifact.model or {}
+    given = [f for f in model.get("inputs") or () if not f.get("optional")]
+    pairs = []
+    for feature in given:
+        value = "Image.open('picture.jpg')" if feature.get("kind") == "image" else "..."
+        pairs.append(f"{str(feature.get('name'))!r}: {value}")
+    lines = ["from PIL import Image\n"] if any("Image" in pair for pair in pairs) else []
+    lines += [
+        "from mlbuild.coreml import load\n",
+        f"model = load({artifact.path!r})",
+        f"answer = model.predict({{{', '.join(pairs)}}})",
+    ]
+    return "\n".join(lines).replace("\n\nfrom mlbuild", "\nfrom mlbuild")
+
+
+def _swift(file: str) -> str:
+    stem = file.rpartition(".")[0]
+    kind = re.sub(r"\W", "_", stem)
+    kind = f"_{kind}" if kind[:1].isdigit() else kind
+    about = f"// Xcode makes the class of {' '.join(file.split())}"
+    return f"{about}\nlet model = try {kind}(configuration: .init())"

@@ -81,7 +81,7 @@ def compared(reference: Path, candidate: Path, samples: str, limit: int, trust: 
         "limit": limit,
         "stages": str(folder()),
     }
-    return modeljob.answer("compare", candidate, params, _toolchain(reference))
+    return modeljob.answer("compare", candidate, params, toolchain_of(reference))
 
 
 def _check(reference: Path, candidate: Path, trust: bool) -> None:
@@ -106,7 +106,8 @@ def _check(reference: Path, candidate: Path, trust: bool) -> None:
         )
 
 
-def _toolchain(reference: Path) -> str:
+def toolchain_of(reference: Path) -> str:
+    """The toolchain that can read it."""
     end = reference.suffix.lower()
     if end == ".onnx":
         return "onnx"

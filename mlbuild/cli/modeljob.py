@@ -18,11 +18,12 @@ from mlbuild.records import Json, Stage
 from mlbuild.report.terminal import plain_console
 from mlbuild.toolchains import Toolchains
 
+TOOLCHAIN = "torch"  # it has the reference runtime's libraries
 _JOBS = Path(__file__).parent / "jobs"
 _COREML = Path(__file__).parents[1] / "coreml"
 
 
-def answer(verb: str, model: Path, params: Mapping[str, Json], toolchain: str = "torch") -> Json:
+def answer(verb: str, model: Path, params: Mapping[str, Json], toolchain: str = TOOLCHAIN) -> Json:
     """Runs `jobs/model/<verb>/run.py` on a model and returns the JSON that it wrote.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -66,6 +66,11 @@ _PAGES: Mapping[str, Callable[[Page], str]] = {"text": text, "markdown": markdow
     help="The least of lint's findings in MODEL that --check refuses.",
 )
 @click.option("--min-psnr", type=float, metavar="DB", help="What --check asks of MODEL's likeness.")
+@click.option(
+    "--toolchains",
+    is_flag=True,
+    help="Only print the folders of the toolchains that it needs, there or not: what CI may cache.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.pass_context
 def command(
@@ -84,6 +89,7 @@ def command(
     trust: bool,
     fail_on: str,
     min_psnr: float | None,
+    toolchains: bool,
     as_json: bool,
 ) -> int:
     """Show figures, gates, sizes and what changed. Builds nothing.
@@ -97,11 +103,15 @@ def command(
     asked = {name for name in context.params if _given(context, name)}
     if is_file(str(subject)):
         _refuse(asked, {"source", "samples", "limit", "trust", "fail_on", "min_psnr"}, "MODEL")
+        if toolchains:
+            return _folders(subject, profiles, sets)
         built = _built(subject, against, profiles, sets)
         for name, file in wanted:
             _write(_of_built(built, name), file)
         return built.exit_code if check else 0
     _refuse(asked, {"sets", "profiles"}, "PIPELINE")
+    if toolchains:
+        return _listed(report_model.toolchains(subject, source))
     demands = report_model.demands(fail_on, min_psnr)
     model = report_model.examine(subject, against, source, samples, limit, trust, demands)
     for name, file in wanted:
@@ -125,6 +135,19 @@ def _built(
 
     shelf = Shelf(place, pipeline.store.recorded)
     return gather(pipeline.resolved, planned, meanings, shelf, before, notes)
+
+
+def _folders(file: Path, profiles: tuple[str, ...], sets: tuple[str, ...]) -> int:
+    pipeline = Pipeline.load(file, profiles=profiles, sets=sets)
+    used = {stage.toolchain for stage in pipeline.resolved.stages if stage.toolchain}
+    made = pipeline.toolchains()
+    return _listed(made.path(name) for name in sorted(used))
+
+
+def _listed(folders: Iterable[Path]) -> int:
+    for folder in folders:
+        click.echo(folder)
+    return 0
 
 
 def _revision(pipeline: Pipeline, asked: str | None) -> tuple[Revision | None, tuple[str, ...]]:

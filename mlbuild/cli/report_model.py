@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 from mlbuild.cli import modeljob
-from mlbuild.cli.compare import compared
+from mlbuild.cli.compare import compared, toolchain_of
 from mlbuild.errors import Problem, UsageError
+from mlbuild.pipeline.root import project_root
 from mlbuild.records import Json
 from mlbuild.report.summary.badge import model_badge
 from mlbuild.report.summary.before import RELEASE, revision
@@ -15,15 +16,24 @@ from mlbuild.report.summary.earlier import fetched, refuse_pointers, repository
 from mlbuild.report.summary.json import model_json
 from mlbuild.report.summary.model import Demands, FailOn, Model, Version
 from mlbuild.report.summary.model_page import page
+from mlbuild.toolchains import Toolchains
 
 _SUFFIXES = (".mlpackage", ".mlmodel")
 
-__all__ = ["demands", "examine", "facts", "page"]
+__all__ = ["demands", "examine", "facts", "page", "toolchains"]
 
 
 def demands(fail_on: str, min_psnr_db: float | None) -> Demands:
     """What `--check` asks."""
     return Demands(FailOn(fail_on), min_psnr_db)
+
+
+def toolchains(path: Path, source: Path | None) -> list[Path]:
+    """The folders of the toolchains that a report on the model needs."""
+    _check(path, "0")
+    names = {modeljob.TOOLCHAIN} | ({toolchain_of(source)} if source else set())
+    known = Toolchains(project_root(Path.cwd() / "pipeline.yaml"), {})
+    return [known.path(name) for name in sorted(names)]
 
 
 def examine(

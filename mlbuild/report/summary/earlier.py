@@ -131,5 +131,7 @@ def _program(arguments: list[str], name: str) -> subprocess.CompletedProcess[byt
 
 
 def _last_line(told: bytes) -> str | None:
+    """What a program says of its failure; DVC adds an invitation to its chat."""
     lines = told.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else None
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    return (errors or lines or [None])[-1]

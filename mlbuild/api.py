@@ -77,6 +77,7 @@ TYPES: Mapping[str, tuple[str | None, str]] = {
     "Tokenizer": ("Folder", "how text becomes numbers"),
     "Archive": ("File", "a zip file"),
     "SwiftPackage": ("Folder", "a Swift package"),
+    "OTABundle": ("Folder", "a signed bundle by which apps update a model"),
 }
 
 # What the name of a file or folder says of its type, where the pipeline does not say it.

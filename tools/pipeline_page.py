@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlbuild import publishing
 from mlbuild.api import SUFFIXES, TYPES
 from mlbuild.pipeline import keys
 from mlbuild.toolchains import pins
@@ -21,6 +22,9 @@ _TABLES = (
     ("A gate", keys.GATE, "gates"),
     ("`resources`", keys.RESOURCES, ""),
     ("A toolchain of the file", keys.TOOLCHAIN, "toolchains"),
+    ("`release`", keys.RELEASE, "release"),
+    ("`sign` of a release", keys.SIGN, ""),
+    ("`card` of a release", keys.CARD, ""),
 )
 _EXAMPLES = {
     "datasets": """
@@ -54,6 +58,15 @@ gates:
   accuracy: {min_lower: 0.9, max_drop: {value: 0.01, against: release}, first: {min: 0.9}}
   on_fail: exclude                                    # or stop, which is the default
 """,
+    "release": """
+release:
+  artifacts: {model: best.model, package: package.package}
+  gates: {against.drop: {max_lower: 0}}               # beside those of the stages
+  channels: [beta, prod]
+  publish: [{folder: ../releases}]
+  sign: {key_env: MLBUILD_SIGNING_KEY, public_key: keys/release.pub}
+  card: {title: Dogs, intended_use: Names the breed of a dog., licence: Apache-2.0}
+""",
     "toolchains": """
 toolchains:
   ours: {python: "3.11", requirements: ./requirements/hf.txt}
@@ -73,9 +86,36 @@ def pipeline_markdown() -> str:
         if example:
             text += f"\n```yaml{_EXAMPLES[example]}```\n"
         parts.append(text)
+    parts.append(_publishers())
+    parts.append(_LAST)
     parts.append(_types())
     parts.append(_toolchains())
     return "\n".join(parts)
+
+
+def _publishers() -> str:
+    lines = ["## A publisher", "", "| key | | default |", "| --- | --- | --- |"]
+    for name, kind in publishing.KINDS.items():
+        lines.append(f"| `{name}` | {kind.target.help} | |")
+        for option, known in kind.options.items():
+            default = "" if known.default is None else f"`{known.default}`"
+            lines.append(f"| `{name}`: `{option}` | {known.help} | {default} |")
+    return "\n".join(lines) + "\n"
+
+
+_LAST = """## The last release
+
+`release.NAME` as an input is an artifact of the last release, and gates with `max_drop` or
+`max_rise` compare with it. Which release that is is frozen in the lock file; a run takes the newest
+one that HEAD stands on, HEAD's own once something is changed, and `--locked` keeps to the frozen
+one. While there is no release, a stage that needs one is excluded and says so, an optional input is
+left out, and such a gate passes with a note, unless `first` says what holds.
+
+Where a stage with such a gate reads an artifact that the release names, the released one is
+measured on today's samples by a stage that is put in for it, `NAME-release`, so that figures of the
+same data are compared. Otherwise it is held against what it recorded in the build that was
+released.
+"""
 
 
 def _table(rows: Mapping[str, Any]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,30 +18,67 @@ from mlbuild.records import Progress
 from mlbuild.report.terminal import plain_console
 from mlbuild.store.verify import Origin, Status, Verdict, Verifier, find_root
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _SHOWN = 20  # differing files of one folder, on the screen; --json tells all
 _QUIET_SECONDS = 2.0
+
+
+def _releases(function: F) -> F:
+    """What may be asked of a release."""
+    for option in reversed(_OF_RELEASES):
+        function = option(function)
+    return function
+
+
+_PATH = click.Path(path_type=Path)
+_OF_RELEASES = (
+    click.option("--key", type=_PATH, help="Of releases: the public key of who must have signed."),
+    click.option("--identity", help="Of releases: who must have signed without a key."),
+    click.option("--issuer", help="Of releases: who vouches for that identity."),
+    click.option("--signed", is_flag=True, help="Of releases: unsigned ones are refused."),
+    click.option("--name", help="Of releases: the model that it must be a release of."),
+    click.option("--version", help="Of releases: the version that it must have."),
+    click.option("--at-least", help="Of releases: the oldest version that is accepted."),
+)
 
 
 @click.command(
     "verify",
     epilog="Example: mlbuild verify build/dogs/package/Dogs\n\n"
-    "         mlbuild verify pipelines/dogs.yaml",
+    "         mlbuild verify pipelines/dogs.yaml\n\n"
+    "         mlbuild verify releases/dogs/v1.2.0 --key keys/release.pub --at-least 1.1.0",
 )
 @click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
 )
+@_releases
 @options.JSON
-def command(paths: tuple[Path, ...], as_json: bool) -> int:
+def command(paths: tuple[Path, ...], as_json: bool, **wanted: Any) -> int:
     """Hold each PATH against dvc.lock: where it came from, and whether it is still that.
 
     A PATH is an output, something inside one, a folder of outputs, or a pipeline file: all of its
     outputs. Every byte is read; nothing is written, and neither network nor .mlbuild/ is needed.
+
+    A PATH that is the folder of a release is held against its manifest, its signature and its
+    documents, and in the project that releases it against the tag and the ledger of then; all of
+    it offline. The public key is --key, or the one that the pipeline here names.
+
     Exits with 0 if all are intact, else with 4.
     """
+    from mlbuild.cli import verifying  # lazy: what only releases need takes 0.2 s
+
     verifiers: dict[Path, Verifier] = {}
     found: list[Verdict] = []
+    checked: list[bool] = []  # of releases: whether nothing is wrong
+    asked = verifying.Wanted(**wanted)
     with told_on(plain_console(stderr=True), "reading") as tell:
         for path in paths:
+            if asked.anything or verifying.is_release(path):
+                release = verifying.verify_release(path, asked, _patient(tell))
+                verifying.echo(release, str(path), as_json)
+                checked.append(release.ok)
+                continue
             # `..` goes, links stay: an output may be a link into the cache.
             whole = path.parent.resolve() / path.name if path.name != ".." else path.resolve()
             root = find_root(whole) or find_root(Path.cwd().resolve())
@@ -54,10 +91,13 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
                 if as_json:
                     click.echo(_line(verdict, root))
     counted = Counter(verdict.status for verdict in found)
-    ok = set(counted) == {Status.INTACT}
+    ok = set(counted) <= {Status.INTACT} and all(checked) and bool(counted or checked)
     if as_json:
-        click.echo(json.dumps({"event": "verify", "ok": ok, **_counts(counted)}))
-    else:
+        event = {"event": "verify", "ok": ok, **_counts(counted)}
+        if checked:
+            event["releases"] = {"intact": sum(checked), "refused": checked.count(False)}
+        click.echo(json.dumps(event))
+    elif found:
         _print(found, verifiers)
     return 0 if ok else EXIT_DATA
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlbuild.release.checking.finding import About, Finding
 from mlbuild.release.manifest_reading import NAME, Manifest
@@ -33,6 +34,20 @@ def check_identity(manifest: Manifest, asked: Asked) -> Iterator[Finding]:
         what = "this is an older release"
         least = f"at least {asked.at_least}"
         yield Finding(About.IDENTITY, f"{NAME}: release", what, least, manifest.release, where)
+
+
+def check_place(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """What the names of folders say: a release lies in ``releases/NAME/vVERSION/``."""
+    place = folder.resolve()
+    version = f"v{manifest.release}"
+    remedy = "another release lies where this one belongs: get it again"
+    if Version.parse(place.name.removeprefix("v")) and place.name != version:
+        what = "the folder is named after another release"
+        yield Finding(About.IDENTITY, f"{NAME}: release", what, place.name, version, remedy)
+    if place.parent.parent.name == "releases" and place.parent.name != manifest.name:
+        what = "the folder above is named after another model"
+        name = place.parent.name
+        yield Finding(About.IDENTITY, f"{NAME}: name", what, name, manifest.name, remedy)
 
 
 def _version(text: str) -> Version:

@@ -13,9 +13,11 @@ Anywhere, as often as one likes::
 
 from __future__ import annotations
 
-from .checking import Checked, Finding, check
+from .checking import Checked, check
+from .core_ml import UNITS, core_ml
 from .folder import Golden, find, open_golden
-from .recording import UNITS, core_ml, record
+from .judging import Finding
+from .recording import record
 from .samples import read_samples
 
 __all__ = [

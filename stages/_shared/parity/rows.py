@@ -47,13 +47,19 @@ class RowSide:
         Raises:
             Problem: a column is missing, or the model refuses the row.
         """
-        inputs = self.model.description.inputs
-        given = {f.name: self._value(f, cells) for f in inputs}
         try:
-            found = self.model.predict(given)
+            found = self.model.predict(self.given(cells))
         except CoreMLError as error:
             raise Problem(str(error)) from error
         return {name: self._array(value) for name, value in found.items()}
+
+    def given(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as the model takes it, by the names of its inputs.
+
+        Raises:
+            Problem: a column is missing, or a cell is of another type.
+        """
+        return {f.name: self._value(f, cells) for f in self.model.description.inputs}
 
     def _value(self, feature: Any, cells: Mapping[str, Any]) -> Any:
         if feature.name in cells and feature.kind == "dictionary":

@@ -142,11 +142,11 @@ class CoreMLSide:
 
     def logits(self, picture: Image.Image) -> np.ndarray:
         """Scores before the softmax, shape [K]: the softmax's own input, else log-probabilities."""
-        return self._scores(self._prepared(picture))
+        return self._scores(self.prepared(picture))
 
     def pictured(self, picture: Image.Image) -> dict[str, np.ndarray]:
         """What ``outputs`` gives, for a picture."""
-        return self.outputs(self._prepared(picture))
+        return self.outputs(self.prepared(picture))
 
     def outputs(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """All outputs that are arrays; a classifier's scores as ``logits``.
@@ -181,7 +181,8 @@ class CoreMLSide:
             raise Problem(f"the model has {len(self.labels)} labels and {len(scores)} scores")
         return scores
 
-    def _prepared(self, picture: Image.Image) -> dict[str, Image.Image]:
+    def prepared(self, picture: Image.Image) -> dict[str, Image.Image]:
+        """A picture as the model takes it, by the name of its input."""
         inputs = self.model.description.inputs
         if not self._images or sum(not f.optional for f in inputs) != 1:
             taken = ", ".join(f"{f.name} ({f})" for f in inputs)

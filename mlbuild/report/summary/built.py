@@ -26,6 +26,8 @@ from mlbuild.report.summary.before import Before, Revision
 from mlbuild.report.summary.changed import Change, changes
 from mlbuild.report.summary.figures import flat, number
 
+_ABOUT = ("Report", "Page")  # outputs that tell of others
+
 
 class Meaning(Protocol):
     """What a kind says of a metric; `mlbuild.api.Metric` is one."""
@@ -218,16 +220,21 @@ def _figures(
     order = {name: place for place, name in enumerate(known)}
     gated = {gate.metric: gate for gate in gates}
     found: list[Figure] = []
-    names = sorted(now.keys() | before.keys(), key=lambda n: (order.get(n, len(order)), n))
-    first = True  # of those that have a direction: what the stage is about
-    for name in names:
+    names = now.keys() | before.keys()
+    ordered = sorted(names, key=lambda n: (order.get(n, len(order)), n))
+    # What a stage without gates is about: the first one that has a direction.
+    first = not gated.keys() & names
+    for name in ordered:
         meaning = _meaning(name, known)
         better = meaning.better if meaning else _direction(gated.get(name))
         one, two = now.get(name), before.get(name)
+        unit = meaning.unit if meaning else ""
         moved = bool(before) and number(one) != number(two)
-        main = name in gated or (better != "none" and (first or moved))
-        first = first and better == "none"
-        found.append(Figure(name, one, two, meaning.unit if meaning else "", better, main))
+        # Sizes have a table of their own, and what has a dot is one of many.
+        telling = better != "none" and unit != "MB" and "." not in name
+        main = name in gated or name == "psnr_db" or (telling and (first or moved))
+        first = first and not telling
+        found.append(Figure(name, one, two, unit, better, main))
     return tuple(found)
 
 
@@ -281,7 +288,7 @@ def _leaves(planned: Sequence[Planned]) -> list[tuple[str, str]]:
         for item in planned
         if not item.excluded
         for out in item.stage.outputs
-        if out.role == "artifact"
+        if out.role == "artifact" and out.type not in _ABOUT
     ]
     models = [(s, o) for s, o in outputs if o.type == "CoreMLModel"][-1:]
     ends = [(s, o) for s, o in outputs if (s.name, o.name) not in read and (s, o) not in models]

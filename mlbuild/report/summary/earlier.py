@@ -134,4 +134,5 @@ def _last_line(told: bytes) -> str | None:
     """What a program says of its failure; DVC adds an invitation to its chat."""
     lines = told.decode("utf-8", "replace").strip().splitlines()
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return (errors or lines or [None])[-1]
+    found = errors or lines
+    return found[-1] if found else None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from mlbuild.records import Json
+from mlbuild.report import words
 from mlbuild.report.summary.page import Cell, Tone
 
 _EQUAL_DB = 200  # what parity records of equal answers
@@ -35,11 +36,17 @@ def shown(recorded: Json, unit: str = "") -> str:
         return ""
     if unit == "dB" and value >= _EQUAL_DB:
         return "equal"
-    text = f"{value:.1f} dB" if unit == "dB" else f"{short(value)} {unit}".rstrip()
+    text = _with_unit(value, unit)
     if isinstance(recorded, Mapping) and {"low", "high"} <= recorded.keys():
         count = f"n={recorded['n']}, " if "n" in recorded else ""
         text += f" ({count}95 % {short(recorded['low'])} to {short(recorded['high'])})"
     return text
+
+
+def _with_unit(value: float, unit: str) -> str:
+    if unit == "MB":
+        return words.size(round(value * 1e6))
+    return f"{value:.1f} dB" if unit == "dB" else f"{short(value)} {unit}".rstrip()
 
 
 def short(value: float) -> str:
@@ -71,7 +78,8 @@ def difference(before: Json, now: Json, better: str, unit: str = "") -> Cell:
     delta = new - old
     if not math.isfinite(delta):
         return Cell("", Tone.PLAIN)
-    text = f"{'▲' if delta > 0 else '▼'} {delta:+.3g} {unit}".rstrip()
+    amount = words.size(round(abs(delta) * 1e6)) if unit == "MB" else f"{abs(delta):.3g} {unit}"
+    text = ("▲ +" if delta > 0 else "▼ -") + amount.rstrip()
     if better not in ("max", "min"):
         return Cell(text)
     if _within(old, now):

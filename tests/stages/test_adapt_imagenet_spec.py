@@ -1,17 +1,12 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests.built_in import kind_of
 
 pydantic = pytest.importorskip("pydantic")
 
 
 def params_of(folder: str):
-    file = Path(__file__).resolve().parents[2] / "stages" / folder / "spec.py"
-    spec = importlib.util.spec_from_file_location(folder.replace("/", "_") + "_spec", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KIND.params
+    return kind_of(folder).params
 
 
 ADAPT = "adapt/imagenet_classifier"

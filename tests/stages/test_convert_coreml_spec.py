@@ -1,17 +1,12 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests.built_in import kind_of
 
 pydantic = pytest.importorskip("pydantic")
 
 
 def params(**given):
-    file = Path(__file__).resolve().parents[2] / "stages" / "convert/coreml/spec.py"
-    spec = importlib.util.spec_from_file_location("convert_coreml_spec", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KIND.params(**given)
+    return kind_of("convert/coreml").params(**given)
 
 
 IMAGE = {"name": "photo", "shape": [1, 3, 8, 8], "kind": "image"}

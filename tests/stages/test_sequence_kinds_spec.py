@@ -1,10 +1,9 @@
-from pathlib import Path
-
 import pytest
+
+from tests.built_in import kind_of as kind
 
 pydantic = pytest.importorskip("pydantic")
 
-STAGES = Path(__file__).resolve().parents[2] / "stages"
 FOLDERS = [
     "train/activity_classifier",
     "train/sound_classifier",
@@ -13,13 +12,6 @@ FOLDERS = [
     "train/text_generator",
     "validate/generation",
 ]
-
-
-def kind(folder):
-    from mlbuild.registry import Registry, Root
-
-    kinds = Registry([Root(STAGES, "built-in")], trusted=True)
-    return kinds.get(folder.replace("_", "-")).kind
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -1,11 +1,9 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests.built_in import kind_of as kind
 
 pydantic = pytest.importorskip("pydantic")
 
-STAGES = Path(__file__).resolve().parents[2] / "stages"
 FOLDERS = [
     "data/scenes",
     "train/autoencoder",
@@ -17,13 +15,6 @@ FOLDERS = [
     "train/style_transfer",
     "validate/detection",
 ]
-
-
-def kind(folder):
-    spec = importlib.util.spec_from_file_location("spec", STAGES / folder / "spec.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KIND
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

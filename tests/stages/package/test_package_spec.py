@@ -1,17 +1,12 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests import built_in
 
 pydantic = pytest.importorskip("pydantic")
 
 
 def kind_of(name: str):
-    file = Path(__file__).parents[3] / "stages" / "package" / name / "spec.py"
-    spec = importlib.util.spec_from_file_location(f"package_{name}_spec", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KIND
+    return built_in.kind_of(f"package/{name}")
 
 
 @pytest.mark.parametrize("name", ["mlpackage", "swift"])

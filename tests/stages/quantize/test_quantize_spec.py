@@ -1,7 +1,6 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests import built_in
 
 pydantic = pytest.importorskip("pydantic")
 
@@ -9,11 +8,7 @@ KINDS = ("linear", "palettize", "prune")
 
 
 def kind_of(name: str):
-    file = Path(__file__).parents[3] / "stages" / "quantize" / name / "spec.py"
-    spec = importlib.util.spec_from_file_location(f"quantize_{name}_spec", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KIND
+    return built_in.kind_of(f"quantize/{name}")
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -23,20 +23,20 @@ _LIMITS = {
 
 def limits(gate: GateFacts) -> str:
     """What a gate asks for, as words."""
-    flat = dict(gate.limits)
-    against = flat.pop("against", None)
-    relative = flat.pop("relative", None)
-    found = []
-    for name in sorted(flat):
-        value = flat[name]
-        inner = value if isinstance(value, Mapping) else {"value": value, "relative": relative}
-        if name == "first" and isinstance(value, Mapping):
-            found += [f"{_LIMITS.get(k, k)} {_number(v)}" for k, v in sorted(value.items())]
-            continue
-        share = " of it" if inner.get("relative") else ""
-        found.append(f"{_LIMITS.get(name, name)} {_number(inner.get('value', value))}{share}")
-    where = " since the last release" if against or "max_drop" in flat or "max_rise" in flat else ""
-    return ", ".join(found) + where
+    found, compared = [], False
+    for name in sorted(gate.limits.keys() - {"against", "relative", "first"}):
+        value, relative = gate.limits[name], gate.limits.get("relative")
+        if isinstance(value, Mapping):
+            value, relative = value.get("value"), value.get("relative")
+        share = relative is True or (isinstance(relative, list | tuple) and name in relative)
+        found.append(f"{_LIMITS.get(name, name)} {_number(value)}{' of it' if share else ''}")
+        compared |= name in ("max_drop", "max_rise")
+    text = ", ".join(found) + (" since the last release" if compared else "")
+    first = gate.limits.get("first")
+    if compared and gate.released is None and isinstance(first, Mapping):
+        asked = [f"{_LIMITS.get(k, k)} {_number(v)}" for k, v in sorted(first.items())]
+        return f"{text}; while there is none, {', '.join(asked)}"
+    return text
 
 
 def stood(gate: GateFacts) -> str:

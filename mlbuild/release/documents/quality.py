@@ -6,6 +6,7 @@ from mlbuild.release.documents import gating, wording
 from mlbuild.release.documents.blocks import (
     Block,
     Code,
+    Folded,
     Line,
     Paragraph,
     Picture,

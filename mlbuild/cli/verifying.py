@@ -68,6 +68,12 @@ def verify_release(folder: Path, wanted: Wanted, progress: Progress) -> Checked:
     signer, notes = _signer(wanted), list[str]()
     if signer is None and pipeline and root:
         signer = signer_of(pipeline.sign, root)
+    if signer is None and wanted.signed:
+        what = "--signed: whose signature is not said, and anybody can sign"
+        hint = (
+            "--key, --identity and --issuer, or `release: sign: public_key:` in the pipeline here"
+        )
+        raise UsageError(Problem(what, hint=hint))
     if root is None:
         notes.append("tag and ledger were not checked: this is not the project that releases it")
     signed = wanted.signed or bool(pipeline and pipeline.sign)

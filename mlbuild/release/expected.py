@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlbuild.errors import MlbuildError, Problem, UsageError
+from mlbuild.pipeline.header import pipeline_name
 from mlbuild.pipeline.load import load
-from mlbuild.pipeline.nodes import plain
+from mlbuild.pipeline.nodes import Mapped, plain
+from mlbuild.pipeline.problems import Problems
+from mlbuild.pipeline.release import read_released
 from mlbuild.records import Json
 from mlbuild.release.checking.keys import Signer, WithIdentity, public_key, with_key
 
@@ -64,10 +67,16 @@ def signer_of(sign: Mapping[str, Json], root: Path) -> Signer | None:
 
 
 def _read(file: Path) -> Releasing | None:
-    values = plain(load(file).root)
-    section = values.get("release")
-    if not isinstance(section, Mapping):
+    document, problems = load(file), Problems()
+    document.problems.raise_any()  # a key twice: which one is meant?
+    root = document.root
+    pipeline = pipeline_name(root, file, problems)
+    params = root.get("params")
+    released = read_released(
+        root.get("release"), pipeline, plain(params) if isinstance(params, Mapped) else {}, problems
+    )
+    if released is None:
         return None
-    name = section.get("name") or str(values.get("name") or file.stem).lower()
-    sign = section.get("sign")
-    return Releasing(file, str(name), sign if isinstance(sign, Mapping) else {})
+    problems.raise_any()
+    sign = released.section.get("sign")
+    return Releasing(file, released.name, plain(sign) if isinstance(sign, Mapped) else {})

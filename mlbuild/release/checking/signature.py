@@ -41,7 +41,7 @@ def check_signature(folder: Folder, expected: Signer | None, *, must: bool = Fal
     Args:
         folder: what lies there.
         expected: who must have signed; None: nobody in particular, so that nothing is proven.
-        must: whether an unsigned release, or one whose signer cannot be told, is wrong.
+        must: whether an unsigned release is wrong although nobody's signature is expected.
     """
     if SIGNATURE not in folder.files:
         return _unsigned(expected, must)
@@ -51,7 +51,7 @@ def check_signature(folder: Folder, expected: Signer | None, *, must: bool = Fal
         return Signed((_finding(str(error)),))
     contents = tuple(_contents(folder, bundle))
     if expected is None:
-        return _by_nobody(bundle, contents, must)
+        return _by_nobody(bundle, contents)
     wrong = _by_another(expected, bundle) or _not_genuine(folder, expected, bool(contents))
     if wrong:
         return Signed((wrong, *contents))
@@ -95,12 +95,10 @@ def _unsigned(expected: Signer | None, must: bool) -> Signed:
     return Signed((_finding(what, whom, f"no {SIGNATURE}"),))
 
 
-def _by_nobody(bundle: Bundle, contents: tuple[Finding, ...], must: bool) -> Signed:
+def _by_nobody(bundle: Bundle, contents: tuple[Finding, ...]) -> Signed:
     whose = f"the key {bundle.key}" if bundle.key else "an identity of CI"
     what = f"signed with {whose}; nobody said whose signature to expect, so it proves nothing"
     remedy = "name the public key (--key), or --identity and --issuer"
-    if must:
-        return Signed((_finding(what, remedy=remedy), *contents))
     return Signed(contents, notes=(f"{what}: {remedy}",))
 
 

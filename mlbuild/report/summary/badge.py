@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 from mlbuild.report import words
@@ -45,7 +46,7 @@ def model_badge(model: Model) -> str:
 
 def _likeness(psnr_db: float) -> str:
     text = shown(psnr_db, "dB")
-    return text if text == "equal" else f"{psnr_db:.0f} dB"
+    return text if text == "equal" else f"{math.floor(psnr_db)} dB"  # no more than was measured
 
 
 def _verified() -> str:

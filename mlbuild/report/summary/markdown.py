@@ -7,6 +7,7 @@ a mention, a link, a picture or HTML.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections.abc import Iterator
@@ -48,7 +49,10 @@ def markdown(page: Page, room: int = ROOM) -> str:
 
 def marker(page: Page) -> str:
     """What the hidden comment holds by which a bot finds its own again; it cannot end early."""
-    return re.sub(r"[^A-Za-z0-9 :._/@-]|--+", "-", page.marker)
+    plain = re.sub(r"-+", "-", re.sub(r"[^A-Za-z0-9 :._/@-]", "-", page.marker))
+    if plain == page.marker:
+        return plain
+    return f"{plain} {hashlib.sha256(page.marker.encode()).hexdigest()[:8]}"  # still one of its own
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -7,8 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbuild.errors import DataError, Problem
-from mlbuild.records import Digest, Json, ReleaseSpec, ResolvedPipeline, StageOutput, StageRecord
+from mlbuild import gates
+from mlbuild.errors import DataError, Problem, UsageError
+from mlbuild.records import (
+    Digest,
+    Json,
+    ReleaseSpec,
+    ResolvedPipeline,
+    Stage,
+    StageOutput,
+    StageRecord,
+    StageResult,
+)
 from mlbuild.release.facts import ReleasedArtifact, ReleasedFile
 from mlbuild.store.project import Store
 
@@ -25,14 +35,28 @@ class Built:
 
     pipeline: ResolvedPipeline
     store: Store
+    results: Mapping[str, StageResult]  # of the build, by stage
+    meanings: Callable[[str], Mapping[str, Mapping[str, Json]]]  # of a kind's metrics
     profiles: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ReleaseSpec:
-        """The `release:` section, which the command line made sure of."""
-        assert self.pipeline.release is not None
-        return self.pipeline.release
+        """The `release:` section."""
+        return spec_of(self.pipeline)
+
+
+def spec_of(pipeline: ResolvedPipeline) -> ReleaseSpec:
+    """The `release:` section.
+
+    Raises:
+        UsageError: the pipeline has none.
+    """
+    if pipeline.release is None:
+        what = f"pipeline '{pipeline.name}' does not say what is released"
+        hint = "add it to the file: release: {artifacts: {model: STAGE.OUTPUT}}"
+        raise UsageError(Problem(what, hint=hint))
+    return pipeline.release
 
 
 def artifact(
@@ -91,6 +115,12 @@ def _file(place: Path, path: str, md5: str) -> ReleasedFile:
 def _spoiled(place: Path, md5: str) -> DataError:
     what = f"{place} does not hold what the ledger records ({md5})"
     return DataError(Problem(what, hint="delete it, and restore it with mlbuild run --locked"))
+
+
+def metrics_of(root: Path, stage: Stage) -> Mapping[str, Json]:
+    """What a stage recorded, as it lies in place."""
+    out = next((o for o in stage.outputs if o.role == "metrics"), None)
+    return gates.read_metrics(root / out.path) if out else {}
 
 
 def is_model(kind: str, path: str) -> bool:

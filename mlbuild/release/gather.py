@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mlbuild import __version__, gates, graph
+from mlbuild import __version__, graph
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import (
     DatasetRef,
@@ -17,7 +17,7 @@ from mlbuild.records import (
     StageOutput,
     StageRecord,
 )
-from mlbuild.release.artifacts import Built, Inspect, artifact
+from mlbuild.release.artifacts import Built, Inspect, artifact, metrics_of
 from mlbuild.release.facts import (
     Change,
     DatasetFacts,
@@ -27,7 +27,6 @@ from mlbuild.release.facts import (
 )
 from mlbuild.release.origin import repository
 from mlbuild.released import folder_in_repository, head_commit
-from mlbuild.store.project import Store
 from mlbuild.toolchains import Toolchains
 
 NOTHING = Change("none", ())
@@ -41,8 +40,10 @@ def gather(built: Built, judged: Sequence[GateFacts], inspect: Inspect) -> Relea
     """
     pipeline, spec = built.pipeline, built.spec
     stages = {stage.name: stage for stage in pipeline.stages}
-    names = concerned(pipeline, [gate.stage for gate in judged])
-    records = {name: _recorded(built.store, stages[name]) for name in names}
+    wanted = concerned(pipeline, [gate.stage for gate in judged])
+    # The others have no result: variants that a gate took out, twins while there is no release.
+    names = [name for name in wanted if built.results[name].key is not None]
+    records = {name: _recorded(built, stages[name]) for name in names}
     facts = [_stage(built, stages[name], records[name]) for name in names]
     return ReleaseFacts(
         name=spec.name,
@@ -88,17 +89,14 @@ def concerned(pipeline: ResolvedPipeline, gated: Sequence[str]) -> list[str]:
     return [name for name in ordered.order if name in wanted]
 
 
-def metrics_of(root: Path, stage: Stage) -> Mapping[str, Json]:
-    """What a stage recorded, as it lies in place."""
-    out = next((o for o in stage.outputs if o.role == "metrics"), None)
-    return gates.read_metrics(root / out.path) if out else {}
-
-
-def _recorded(store: Store, stage: Stage) -> StageRecord:
-    record = store.recorded(stage)
-    if record is None:
-        what = f"stage '{stage.name}' has no result in the ledger"
-        raise DataError(Problem(what, stage.place, hint="mlbuild run, and commit the ledger"))
+def _recorded(built: Built, stage: Stage) -> StageRecord:
+    """What the ledger says of a stage; it must be what was built."""
+    ledger, key = built.store.ledger, built.results[stage.name].key
+    record = ledger.record(stage.name) if ledger else None
+    if record is None or record.key != key:
+        said = "has no result in the ledger" if record is None else "differs from the ledger"
+        hint = f"mlbuild run {built.pipeline.file.name}, and commit the ledger"
+        raise DataError(Problem(f"stage '{stage.name}' {said}", stage.place, hint=hint))
     return record
 
 
@@ -122,6 +120,7 @@ def _stage(built: Built, stage: Stage, record: StageRecord) -> StageFacts:
         inputs={item.role: _input(item, record) for item in stage.inputs},
         outputs=outputs,
         metrics=metrics_of(built.pipeline.root, stage),
+        meanings=built.meanings(stage.kind) if stage.kind else {},
     )
 
 

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import yaml
 
-from mlbuild.records import Json, StageOutput, StageRecord
-from mlbuild.release.artifacts import Built
+from mlbuild.records import Digest, Json, StageOutput, StageRecord
+from mlbuild.release.artifacts import Built, is_model
 from mlbuild.release.tags import record_in
 from mlbuild.released import Tagged, file_at
+from mlbuild.store.history import outputs_of
 from mlbuild.store.ledger import record_of
 from mlbuild.store.pins import SUFFIX
 from mlbuild.store.sections import split
 from mlbuild.store.yaml12 import load
 
-# The interface of the model of that MD5 (a file or a folder of that name), from wherever it can
-# still be had; None where it cannot.
-Interface = Callable[[str, str], Mapping[str, Json] | None]
+# The interface of a released model, by the name of its file or folder and its digest, from wherever
+# it can still be had; None where it cannot.
+Interface = Callable[[str, Digest], Mapping[str, Json] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def past_of(built: Built, tagged: Tagged, interface: Interface) -> Past:
     stages = _stages(root, tagged.commit, file)
     artifacts = _told(record.get("artifacts"))
     if artifacts is None:
-        artifacts = _named(_raw(root, tagged.commit, file), built, stages, interface)
+        artifacts = _recorded(built, tagged, stages, interface)
     card = record.get("card")
     return Past(tagged, stages, artifacts, str(card) if card else None)
 
@@ -122,40 +123,20 @@ def _told(artifacts: Json) -> dict[str, PastArtifact] | None:
     }
 
 
-def _named(
-    raw: Mapping[str, Json], built: Built, stages: Mapping[str, PastStage], interface: Interface
+def _recorded(
+    built: Built, tagged: Tagged, stages: Mapping[str, PastStage], interface: Interface
 ) -> dict[str, PastArtifact]:
-    """The artifacts that the pipeline file named then, or names now where it named none."""
-    section = raw.get("release")
-    named = section.get("artifacts") if isinstance(section, Mapping) else None
-    places = dict(built.spec.artifacts)
-    if isinstance(named, Mapping):
-        places = {str(k): _place(str(v)) for k, v in named.items()}
-    kinds = {
-        n: out for s in built.pipeline.stages for out in s.outputs for n in [(s.name, out.name)]
-    }
+    """The artifacts as dvc.yaml and dvc.lock tell of them, of a tag that is not ours."""
+    outs = {(s.name, out.name): out for s in built.pipeline.stages for out in s.outputs}
     found: dict[str, PastArtifact] = {}
-    for name, at in places.items():
-        stage = stages.get(at.stage)
-        digest = stage.record.outputs.get(at.output) if stage else None
-        if stage is None or digest is None:
-            continue
-        now = kinds.get((at.stage, at.output))
-        model = interface(digest.md5, stage.paths[at.output].rpartition("/")[2])
-        kind = now.type if now else None
-        found[name] = PastArtifact(kind, at, digest.md5, digest.size, model)
+    old = outputs_of(built.pipeline.root, tagged.name, tagged.commit)
+    for name, at in built.spec.artifacts.items():
+        if name in old:
+            file, digest = old[name]
+            kind = outs[at.stage, at.output].type
+            model = interface(file, digest) if is_model(kind, file) else None
+            found[name] = PastArtifact(None, at, digest.md5, digest.size, model)
+    gone = old.keys() - found.keys() - {tagged.name}
+    for name in sorted(gone):
+        found[name] = PastArtifact(None, StageOutput("", ""), old[name][1].md5, old[name][1].size)
     return found
-
-
-def _place(text: str) -> StageOutput:
-    stage, _, output = text.rpartition(".")
-    return StageOutput(stage, output)
-
-
-def _raw(root: Path, commit: str, file: str) -> Mapping[str, Json]:
-    """The pipeline file as it was, unresolved."""
-    try:
-        found = yaml.safe_load(file_at(root, commit, file) or b"")
-    except yaml.YAMLError:
-        return {}
-    return found if isinstance(found, Mapping) else {}

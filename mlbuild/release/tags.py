@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbuild.errors import DataError, Problem
-from mlbuild.records import Json
+from mlbuild.errors import DataError, Problem, UsageError, did_you_mean
+from mlbuild.records import Json, ReleaseSpec
 from mlbuild.release.facts import ReleaseFacts
 from mlbuild.release.interface import interface_of
-from mlbuild.released import full_name, git, git_process
+from mlbuild.released import full_name, git, git_process, head_commit
 
 REMOTE = "origin"
 _RECORD = "mlbuild-release: "
@@ -47,6 +47,8 @@ def version_tag(facts: ReleaseFacts, manifest: str) -> NewTag:
         "manifest": manifest,
         "pipeline": facts.pipeline,
         "card": card_digest(facts.card),
+        "reason": facts.reason,
+        "waivers": {f"{g.stage}.{g.metric}": g.waiver for g in facts.gates if g.waiver},
         "artifacts": {
             a.name: {
                 "type": a.type,
@@ -86,6 +88,14 @@ def record_in(root: Path, tag: str) -> Mapping[str, Json] | None:
         what = f"tag {tag} was written by a newer mlbuild (format {found['version']})"
         raise DataError(Problem(what, hint=f"this one knows format {_FORMAT}: upgrade it"))
     return found
+
+
+def subject_of(root: Path, tag: str) -> str:
+    """The first line of what somebody wrote into a tag; "" for a light one."""
+    if git(root, "cat-file", "-t", f"refs/tags/{tag}").strip() != "tag":
+        return ""
+    _, _, message = git(root, "cat-file", "tag", f"refs/tags/{tag}").partition("\n\n")
+    return message.strip().partition("\n")[0].strip()
 
 
 def card_digest(card: Mapping[str, Json]) -> str:
@@ -183,9 +193,34 @@ def make(root: Path, tags: Sequence[NewTag], *, push: bool) -> list[str]:
     return [tag.name for tag in tags]
 
 
-def fetch(root: Path, tag: str) -> None:
-    """Brings a tag that the remote has and this clone has not."""
-    git(root, "fetch", "--no-tags", "--quiet", REMOTE, f"refs/tags/{tag}:refs/tags/{tag}")
+def fetch_own(root: Path, name: str, *, ask: bool) -> None:
+    """Brings the tags of HEAD that only the remote has: a release was cut off after its push."""
+    head = head_commit(root)
+    known = set(git(root, "tag", "--list").split())
+    away = remote_tags(root, name) if ask else None
+    for tag, commit in (away or {}).items():
+        if commit == head and tag not in known:
+            git(root, "fetch", "--no-tags", "--quiet", REMOTE, f"refs/tags/{tag}:refs/tags/{tag}")
+
+
+def check_channels(spec: ReleaseSpec, channels: Sequence[str]) -> None:
+    """Raises a UsageError for channels that the pipeline file does not name."""
+    for channel in channels:
+        if channel not in spec.channels:
+            hint = did_you_mean(channel, spec.channels) or "release: {channels: [...]} names them"
+            what = f"--channel {channel}: there is no such channel"
+            raise UsageError(Problem(what, allowed=spec.channels, hint=hint))
+
+
+def require_manifest(root: Path, tag: str, manifest: str) -> None:
+    """Raises a DataError if a tag tells of other bytes than those that were put together now."""
+    record = record_in(root, tag)
+    if record is None or record.get("manifest") == manifest:
+        return
+    what = f"what is put together from this commit is not what {tag} was made for"
+    hint = "release with the version of mlbuild, and the profiles, that made it; or a new version"
+    got = f"manifest.json with SHA-256 {manifest}"
+    raise DataError(Problem(what, got=got, allowed=(str(record.get("manifest")),), hint=hint))
 
 
 def _object(root: Path, tag: NewTag) -> str:

@@ -47,29 +47,30 @@ def decide(
     Raises:
         UsageError: the version is none, is taken, or is no step forward; or lacks its reason.
     """
-    computed = _computed(change, last, first)
+    found = computed(change, last, first)
     if asked is None:
-        if computed is not None:
-            _refuse_taken(computed, existing, computed=True)
-        return Decided(str(computed)) if computed else None
+        if found is not None:
+            _refuse_taken(found, existing, asked=False)
+        return Decided(str(found)) if found else None
     wanted = Version.parse(asked.removeprefix("v"))
     if wanted is None:
         hint = "three numbers, and at most a pre-release: 1.2.0 or 1.2.0-rc.1"
         raise UsageError(Problem("--version is no semantic version", got=asked, hint=hint))
-    _refuse_taken(wanted, existing, computed=False)
+    _refuse_taken(wanted, existing, asked=True)
     if last is not None and wanted <= last.parsed:
         what = f"version {wanted} is no step forward from {last.version}, on which HEAD stands"
         raise UsageError(Problem(what, hint=f"at least {_next(last.parsed, 'patch')}"))
-    if wanted == computed:
+    if wanted == found:
         return Decided(str(wanted))
     if not (reason and reason.strip()):
-        said = f"the computed version is {computed}" if computed else "nothing changed"
+        said = f"the computed version is {found}" if found else "nothing changed"
         what = f"version {wanted} needs a reason: {said}"
         raise UsageError(Problem(what, hint=f'--version {wanted} --reason "why"'))
     return Decided(str(wanted), reason.strip())
 
 
-def _computed(change: Change, last: Tagged | None, first: str) -> Version | None:
+def computed(change: Change, last: Tagged | None, first: str) -> Version | None:
+    """The version that follows from what changed; None where nothing did."""
     if last is None:
         return Version.parse(first)
     return None if change.level == "none" else _next(last.parsed, change.level)
@@ -85,11 +86,11 @@ def _next(last: Version, level: str) -> Version:
     return Version(last.major, last.minor, last.patch + 1)
 
 
-def _refuse_taken(version: Version, existing: Sequence[Tagged], *, computed: bool) -> None:
+def _refuse_taken(version: Version, existing: Sequence[Tagged], *, asked: bool) -> None:
     taken = next((tagged for tagged in existing if tagged.parsed == version), None)
     if taken is None:
         return
     withdrawn = ", and was withdrawn" if taken.withdrawn else ""
     what = f"version {version} is taken: {taken.tag} is at commit {taken.commit[:12]}{withdrawn}"
     hint = "merge that branch, or name another one: --version X --reason TEXT"
-    raise UsageError(Problem(what, hint=hint if computed else "take a higher one"))
+    raise UsageError(Problem(what, hint="take a higher one" if asked else hint))

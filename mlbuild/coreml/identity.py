@@ -1,0 +1,45 @@
+"""What makes a model the same model: its labels, and a digest of all but its metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from .description import describe
+from .labels import class_labels
+from .mil.reader import read_function
+from .mil.weights import WeightFiles
+from .package import open_model
+
+_PIECE = 1 << 20
+
+
+def labels_of(path: str | Path) -> list[str]:
+    """The labels of a classifier in the order of its scores; none for other models."""
+    files = open_model(path)
+    if files.spec.WhichOneof("Type") != "mlProgram":
+        return [str(label) for label in describe(files.spec).class_labels]
+    name = files.spec.description.defaultFunctionName or None
+    function, weights = read_function(files.spec.mlProgram, name), WeightFiles(files.folder)
+    return [str(label) for label in class_labels(function, weights)]
+
+
+def content_of(path: str | Path) -> str:
+    """SHA-256 over everything but the metadata (author, description, licence, version).
+
+    Models of equal content give equal answers; so do some of different content.
+    """
+    files = open_model(path)
+    spec = type(files.spec)()
+    spec.CopyFrom(files.spec)
+    spec.description.ClearField("metadata")
+    whole = hashlib.sha256(spec.SerializeToString(deterministic=True))
+    beside = files.folder if files.path.is_dir() else None
+    for file in sorted(beside.rglob("*")) if beside else ():
+        if file.is_file() and file != files.spec_file:
+            with file.open("rb") as stream:
+                inner = hashlib.sha256()
+                while piece := stream.read(_PIECE):
+                    inner.update(piece)
+            whole.update(f"\n{file.relative_to(beside).as_posix()} {inner.hexdigest()}".encode())
+    return whole.hexdigest()

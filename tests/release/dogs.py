@@ -114,7 +114,7 @@ def accuracy_metrics() -> dict[str, Any]:
         "log_loss": 0.1893,
         "calibration_error": 0.0231,
         "samples": n,
-        "size_mb": 0.78,
+        "size_mb": 0.974789,
     }
     for i, breed in enumerate(BREEDS):
         said = sum(row[i] for row in CONFUSIONS)

@@ -254,7 +254,7 @@ def change() -> Change:
             },
             {"stage": "validate[bits=6]", "metric": "psnr_db", "before": 47.9, "after": 43.18},
         ),
-        sizes=({"artifact": "model", "before": 1012345, "after": 801234},),
+        sizes=({"artifact": "model", "before": 1212345, "after": 974789},),
         labels_added=("saluki",),
         labels_removed=("akita",),
     )

@@ -84,9 +84,10 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An SVG for the page, and what Markdown shows in its place."""
+    """An SVG for the page with words below it, and what Markdown shows in its place."""
 
     svg: Markup
+    caption: str
     instead: tuple[Block, ...] = ()
 
 

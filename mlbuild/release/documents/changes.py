@@ -10,6 +10,7 @@ from mlbuild.release.documents.blocks import (
     Block,
     Bullets,
     Code,
+    Folded,
     Line,
     Paragraph,
     Section,
@@ -17,7 +18,7 @@ from mlbuild.release.documents.blocks import (
     Table,
     line,
 )
-from mlbuild.release.documents.figures import meaning
+from mlbuild.release.documents.figures import is_of_label, meaning
 from mlbuild.release.documents.wording import measured
 from mlbuild.release.facts import ReleaseFacts
 
@@ -66,20 +67,21 @@ def _holds(block: Block) -> bool:
 
 
 def metrics(facts: ReleaseFacts) -> tuple[Block, ...]:
-    """Every metric that differs, before and after; of the others how many there are."""
+    """Every metric that differs, before and after; those of single labels by themselves."""
     stages = {stage.name: stage for stage in facts.stages}
-    rows, same = [], 0
+    whole: list[tuple[Line, ...]] = []
+    labels: list[tuple[Line, ...]] = []
     for row in facts.change.metrics:
-        if row.get("before") == row.get("after"):
-            same += 1
-            continue
-        told = meaning(stages.get(str(row["stage"])), str(row["metric"]))
-        rows.append(_metric(row, told))
+        if row.get("before") != row.get("after"):
+            metric = str(row["metric"])
+            told = _metric(row, meaning(stages.get(str(row["stage"])), metric))
+            (labels if is_of_label(metric) else whole).append(told)
     header = ("stage", "metric", "before", "after", "difference", "")
-    blocks: list[Block] = [Table(header, tuple(rows), frozenset({2, 3, 4}))] if rows else []
-    if same:
-        others = "other metrics are" if rows else "metrics are all"
-        blocks.append(Paragraph(line(f"{same} {others} as before.")))
+    numbers = frozenset({2, 3, 4})
+    blocks: list[Block] = [Table(header, tuple(whole), numbers)] if whole else []
+    if labels:
+        table = Table(header, tuple(labels), numbers)
+        blocks.append(Folded(f"{len(labels)} figures of single labels", (table,)))
     return tuple(blocks)
 
 

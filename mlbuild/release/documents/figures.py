@@ -33,7 +33,7 @@ class Figure:
     @property
     def is_of_label(self) -> bool:
         """Whether it tells of one label only."""
-        return self.metric.partition(".")[0] in _PER_LABEL
+        return is_of_label(self.metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,12 @@ def figures(facts: ReleaseFacts) -> list[Figure]:
                 )
             )
     return found
+
+
+def is_of_label(metric: str) -> bool:
+    """Whether a metric tells of one label only: "recall.pug"."""
+    family, dot, _ = metric.partition(".")
+    return bool(dot) and family in _PER_LABEL
 
 
 def meaning(stage: StageFacts | None, metric: str) -> Mapping[str, Json]:

@@ -25,7 +25,8 @@ def limits(gate: GateFacts) -> str:
     """What a gate asks for, as words."""
     found, compared = [], False
     for name in sorted(gate.limits.keys() - {"against", "relative", "first"}):
-        value, relative = gate.limits[name], gate.limits.get("relative")
+        value: Json = gate.limits[name]
+        relative: Json = gate.limits.get("relative")
         if isinstance(value, Mapping):
             value, relative = value.get("value"), value.get("relative")
         share = relative is True or (isinstance(relative, list | tuple) and name in relative)

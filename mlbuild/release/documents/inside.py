@@ -79,7 +79,8 @@ def size_section(artifact: ReleasedArtifact) -> Section:
     used = {r.tone for r in rows}
     meaning = [(tone, words) for _, tone, words in _TONES if tone in used]
     meaning += [_PLAIN] if _PLAIN[0] in used else []
-    picture = Picture(bars("Size of the largest layers", rows, meaning))
+    title = "Size of the largest layers"
+    picture = Picture(bars(title, rows, meaning), f"{title}.")
     table = Table(
         ("layer", "size", "stored as"),
         tuple((line(Code(n)), line(wording.size(s)), line(how)) for n, s, _, how in shown),

@@ -88,7 +88,7 @@ def _block(block: Block) -> Markup:
         case Folded():
             return element("details", element("summary", block.summary), *_blocks(block.blocks))
         case Picture():
-            return element("figure", block.svg)
+            return element("figure", block.svg, element("figcaption", block.caption))
 
 
 def _tile(name: str, value: Line) -> Markup:

@@ -21,7 +21,7 @@ from mlbuild.release.documents.figures import (
 )
 from mlbuild.release.documents.lineage import origins
 from mlbuild.release.documents.pictures.bars import Bar, bars
-from mlbuild.release.documents.pictures.shares import Point, shares
+from mlbuild.release.documents.pictures.shares import Point, meaning, shares
 from mlbuild.release.facts import GateFacts, ReleaseFacts, StageFacts
 
 _EQUAL_DB = 200.0  # what stages record where two models give the same
@@ -43,8 +43,9 @@ def measured_section(facts: ReleaseFacts) -> Section:
         if f.now.low is not None and not f.is_of_label
     ]
     if points:
-        blocks.append(Picture(shares("Shares with their 95 % intervals", points)))
-    header = ["stage", "metric", "value", "95 % interval", "n", "last release", "gate"]
+        title = "Shares of samples"
+        blocks.append(Picture(shares(title, points), f"{title}: {meaning(points)}."))
+    header = ["stage", "metric", "value", "95 % interval", "n", "changed from", "gate"]
     rows = tuple(_figure(f) for f in found)
     shown = [i for i in range(len(header)) if any(any(r[i]) for r in rows)]
     table = Table(
@@ -101,9 +102,11 @@ def parity_section(facts: ReleaseFacts) -> Section:
         rows.append((line(Code(stage.name)), *sides, line(told)))
     if not rows:
         return Section("Parity", ())
-    svg = bars("Parity with the source model, dB; the stroke is the gate", bars_, most=_SCALE_DB)
+    title = "Parity with the source model, dB"
+    svg = bars(title, bars_, most=_SCALE_DB)
+    gated = ": the stroke is the gate" if any(b.limit is not None for b in bars_) else ""
     table = Table(("stage", "compared", "with", "PSNR"), tuple(rows), frozenset({3}))
-    return Section("Parity", (Paragraph(line(_PARITY)), Picture(svg), table))
+    return Section("Parity", (Paragraph(line(_PARITY)), Picture(svg, f"{title}{gated}."), table))
 
 
 def _origin(stage: StageFacts, role: str) -> Line:

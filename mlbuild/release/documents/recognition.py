@@ -25,7 +25,7 @@ from mlbuild.release.documents.figures import (
 )
 from mlbuild.release.documents.pictures.matrix import MOST, matrix
 from mlbuild.release.documents.pictures.reliability import reliability
-from mlbuild.release.documents.pictures.shares import Point, shares
+from mlbuild.release.documents.pictures.shares import Point, meaning, shares
 from mlbuild.release.documents.quality import cell, least
 from mlbuild.release.facts import ReleaseFacts
 
@@ -56,7 +56,7 @@ def labels_section(facts: ReleaseFacts) -> Section:
                 "How far its confidence can be trusted: on the diagonal it is right as often as "
                 "it is sure."
             )
-            blocks += [Picture(curve), Paragraph(line(text))]
+            blocks.append(Picture(curve, text))
     return Section("Labels", tuple(blocks))
 
 
@@ -88,7 +88,8 @@ def _recall(found: list[Label], stage: str, facts: ReleaseFacts) -> list[Block]:
     )
     blocks: list[Block] = []
     if 0 < len(points) <= MOST:
-        blocks.append(Picture(shares(f"Recall of each label, by {stage}", points)))
+        title = f"Recall of each label, by {stage}"
+        blocks.append(Picture(shares(title, points), f"{title}: {meaning(points)}."))
     blocks.append(Folded(f"Recall and precision of {len(rows)} labels", (table,)))
     return blocks
 
@@ -99,7 +100,7 @@ def _confused(found: Confusion) -> list[Block]:
     title = f"Confusion matrix of {found.stage}: rows are the truth, columns the answers"
     if len(found.labels) <= MOST:
         instead = (_counts(found),) if few else ()
-        blocks.append(Picture(matrix(title, found), instead))
+        blocks.append(Picture(matrix(title, found), f"{title}.", instead))
     mistakes = found.mistakes()[:_TOP]
     if mistakes:
         rows = tuple(

@@ -30,20 +30,18 @@ def shares(title: str, points: Sequence[Point]) -> Markup:
     drawn = [mark for tick in _ticks(start) for mark in _grid(tick, start, height)]
     for row, point in enumerate(points):
         drawn += _row(point, _TOP + _ROW * (row + 0.5), start)
-    drawn += _key(points)
     return drawing(WIDTH, height, title, *drawn)
 
 
 def _start(points: Sequence[Point]) -> float:
     lowest = [v for p in points for v in (p.now.value, p.now.low, p.least) if v is not None]
     lowest += [p.before.value for p in points if p.before]
-    return max(0.0, math.floor(min([0.9, *lowest]) * 10) / 10)
+    return max(0.0, math.floor(min([0.8, *lowest]) * 10) / 10)
 
 
 def _ticks(start: float) -> list[float]:
-    steps = round((1 - start) * 10)
-    by = 1 if steps <= 5 else 2
-    return [round(1 - i / 10, 1) for i in range(0, steps + 1, by)]
+    by = 5 if start >= 0.8 else 10 if start >= 0.5 else 20  # in hundredths
+    return [hundredth / 100 for hundredth in range(100, round(start * 100) - 1, -by)]
 
 
 def _x(value: float, start: float) -> float:
@@ -55,7 +53,7 @@ def _grid(tick: float, start: float, height: float) -> list[Markup]:
     x = _x(tick, start)
     return [
         stroke(x, _TOP - 6, x, height - 6, "grid"),
-        text(x, _TOP - 10, f"{tick:.1f}", anchor="middle", class_="muted"),
+        text(x, _TOP - 10, f"{tick:g}", anchor="middle", class_="muted"),
     ]
 
 
@@ -74,8 +72,9 @@ def _row(point: Point, y: float, start: float) -> list[Markup]:
     return drawn
 
 
-def _key(points: Sequence[Point]) -> list[Markup]:
-    told = ["line: 95 % interval"]
-    told += ["ring: last release"] if any(p.before for p in points) else []
-    told += ["stroke: gate"] if any(p.least is not None for p in points) else []
-    return [text(0, _TOP - 10, ", ".join(told), class_="muted small")]
+def meaning(points: Sequence[Point]) -> str:
+    """What the marks are, for the words below the picture."""
+    told = ["the line is the 95 % interval"]
+    told += ["the ring the last release"] if any(p.before for p in points) else []
+    told += ["the stroke the gate"] if any(p.least is not None for p in points) else []
+    return ", ".join(told)

@@ -39,6 +39,7 @@ RANKS = {
     "sharing": 5,
     "report": 6,
     "release": 6,
+    "starting": 6,
     "build": 7,
     "exchange": 7,
     "reproducible": 8,

@@ -1,64 +1,147 @@
-"""`mlbuild init`: start a new project with a first pipeline."""
+"""`mlbuild init`: start a new project, from nothing, from data or from a model."""
 
 from __future__ import annotations
 
-import re
+import sys
 from pathlib import Path
 
 import click
 
-from mlbuild.errors import Problem, UsageError
+from mlbuild.cli import asking
+from mlbuild.starting import choices as chosen
+from mlbuild.starting import project, writing
+from mlbuild.starting.choices import SERVICES, Choices
+from mlbuild.starting.found import Found
+from mlbuild.starting.looking import look, search
+from mlbuild.starting.models import look_at_model, shape_of
+from mlbuild.starting.tasks import TARGET, TASKS
 
-_TEMPLATE = """\
-# For completion and checks in your editor: mlbuild schema > pipelines/schema.json, and write above
-# this line: # yaml-language-server: $schema=schema.json
-version: 1
-name: {name}
-params: {{bits: 8}}
-datasets:
-  # Photographs to compare on. Any folder will do: {{path: data/photos}}
-  samples: {{pypi: foolbox==3.3.4, files: "foolbox/data/imagenet_*.jpg"}}
-stages:
-  model:                     # to train on photographs of your own: train/image-classifier
-    uses: adapt/imagenet-classifier
-    with: {{labels: imagenet-dogs}}
-  convert:
-    uses: convert/coreml
-    inputs: {{model: model.model}}
-  quantize:
-    uses: quantize/palettize
-    inputs: {{model: convert.model}}
-    with: {{bits: "${{{{ params.bits }}}}"}}
-  validate:
-    uses: validate/parity
-    inputs: {{reference: model.model, candidate: quantize.model, samples: datasets.samples}}
-    gates: {{psnr_db: {{min: 40}}}}
-  package:
-    uses: package/swift
-    inputs: {{model: quantize.model}}
-    needs: [validate]
-"""
+_FRAMEWORKS = tuple(dict.fromkeys(f for task in TASKS.values() for f in task.frameworks))
 
 
-@click.command("init", epilog="Example: mlbuild init my-app --name flowers")
+@click.command(
+    "init",
+    epilog="Example: mlbuild init my-app --name flowers\n\n"
+    "mlbuild init my-app --data photos --ci github --remote s3://bucket/models",
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
 @click.option("--name", default=None, help="Name of the pipeline; else the folder's name.")
-def command(folder: Path, name: str | None) -> int:
-    """Write a first pipeline into FOLDER/pipelines; nothing that is there is overwritten."""
-    chosen = name or re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "model"
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", chosen):
-        raise UsageError(
-            Problem(
-                f"'{chosen}' cannot be the name of a pipeline",
-                allowed=("a letter, then letters, digits, '-' and '_'",),
-                hint="name it with --name",
-            )
-        )
-    file = folder / "pipelines" / f"{chosen}.yaml"
-    if file.exists():
-        raise UsageError(Problem(f"{file} is there already", hint="choose another --name"))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(_TEMPLATE.format(name=chosen), encoding="utf-8")
-    click.echo(f"wrote {file}")
-    click.echo(f"next: mlbuild run {file}")
+@click.option("--task", default=None, metavar="TASK", help=f"{', '.join(TASKS)}.")
+@click.option("--framework", default=None, metavar="FRAMEWORK", help=f"{', '.join(_FRAMEWORKS)}.")
+@click.option("--target", default=None, help=f"Oldest system that runs it.  [default: {TARGET}]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="What to learn from: it is looked at, and tells the task.",
+)
+@click.option("--target-column", default=None, help="Of a table: the column that is to be told.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A model that exists, to be converted, validated and packaged.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=SIZES",
+    help="Of a model that does not say it: image=1,3,224,224; may be repeated.",
+)
+@click.option("--ci", type=click.Choice(SERVICES), default=None, help="Write a CI workflow.")
+@click.option("--remote", default=None, metavar="URL", help="The team's DVC remote.")
+@click.option("--no-git", is_flag=True, help="Make no git repository where there is none.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take what follows from the rest.")
+def command(
+    folder: Path,
+    name: str | None,
+    task: str | None,
+    framework: str | None,
+    target: str | None,
+    data: Path | None,
+    target_column: str | None,
+    model: Path | None,
+    inputs: tuple[str, ...],
+    ci: str | None,
+    remote: str | None,
+    no_git: bool,
+    yes: bool,
+) -> int:
+    """Start a project in FOLDER: a pipeline, git, DVC, CI, and a README.
+
+    From --data, or data that lie in FOLDER, the task is inferred; from --model how it is
+    converted. With neither, ImageNet's classifier is adapted, which needs no data. In a project
+    that has pipelines, --ci alone adds the workflow. Nothing that is there is overwritten. On a
+    terminal, what is not given is asked for.
+    """
+    ask = asking.Terminal() if _on_terminal() and not yes else asking.Silent()
+    told = (task, framework, target, data, model)
+    if ci not in (None, "none") and not any(told) and (known := _pipelines(folder, name)):
+        return _only_ci(folder, str(ci), asking.one_of(known))
+    name = chosen.checked_name(name or ask.text("Name of the pipeline", chosen.name_for(folder)))
+    if (file := folder / "pipelines" / f"{name}.yaml").exists():
+        raise writing.there(file)
+    existing = look_at_model(model) if model else None
+    found = look(data, target_column) if data else None
+    if found is None and existing is None:
+        found = search(folder) if task is None else None
+    _tell(found)
+    task = chosen.chosen_task(task or ask.task(found, existing), found, existing)
+    found = asking.with_target(ask, found, task, target_column)
+    made = Choices(
+        name=name,
+        task=task,
+        framework=chosen.chosen_framework(framework or ask.framework(task), task, existing),
+        target=chosen.checked_target(target or ask.target()),
+        found=found,
+        model=existing,
+        shapes=asking.shapes(ask, existing, dict(map(shape_of, inputs))),
+        ci=ci or ask.ci(),
+    )
+    return _make(made, folder, ask, remote, no_git)
+
+
+def _make(made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_git: bool) -> int:
+    here = Path.cwd()
+    folder.mkdir(parents=True, exist_ok=True)
+    git = not no_git and not project.in_git(folder) and ask.yes("Make a git repository?")
+    # Where paths start is known only once the project's top is.
+    top = folder.resolve() if git else project.root_of(folder)
+    where = remote if remote is not None else ask.text("DVC remote of the team (none: empty)", "")
+    publish = project.publisher(top, made.ci) if made.ci != "none" else ""
+    drafts = writing.drafts(made, folder, top, publish, where or project.remote_of(top))
+    done = writing.write(drafts, top / ".gitignore")
+    if git:
+        project.make_git(folder)
+        done.insert(0, f"made a git repository in {folder}")
+    if project.make_dvc(top):
+        done.append(f"made a DVC repository in {writing.shown(top / '.dvc')}")
+    if where:
+        done.append(project.add_remote(top, where, here))
+    for line in done:
+        click.echo(line)
+    click.echo(f"next: mlbuild run {folder / 'pipelines' / made.name}.yaml")
     return 0
+
+
+def _only_ci(folder: Path, service: str, pipeline: Path) -> int:
+    root = project.root_of(folder)
+    for line in writing.add_ci(service, pipeline, root, project.remote_of(root)):
+        click.echo(line)
+    return 0
+
+
+def _pipelines(folder: Path, name: str | None) -> list[Path]:
+    """The pipelines that CI may be wanted for; none where a new one is named."""
+    found = sorted((folder / "pipelines").glob("*.yaml"))
+    return [f for f in found if f.stem == name] if name else found
+
+
+def _tell(found: Found | None) -> None:
+    if found:
+        click.echo(f"{found.path}: {found.form.value} ({found.why})")
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

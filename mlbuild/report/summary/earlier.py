@@ -113,7 +113,7 @@ def _dvc_get(top: Path, at: Revision, path: str, target: Path) -> None:
     """From DVC's cache or its remote, as it was recorded at the commit."""
     # A process of its own: DVC takes half a second to import, and only these reports need it.
     dvc = [sys.executable, "-m", "dvc", "get", os.fspath(top), path, "--rev", at.commit]
-    done = subprocess.run([*dvc, "-q", "-o", os.fspath(target)], capture_output=True, check=False)
+    done = subprocess.run([*dvc, "-o", os.fspath(target)], capture_output=True, check=False)
     if done.returncode or not target.exists():
         problem = Problem(
             f"{path} at {at.label} is tracked by DVC, and its content cannot be had",

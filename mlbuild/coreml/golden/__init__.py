@@ -14,9 +14,9 @@ Anywhere, as often as one likes::
 from __future__ import annotations
 
 from .checking import Checked, check
-from .core_ml import UNITS, core_ml
 from .folder import Golden, find, open_golden
 from .judging import Finding
+from .mac import UNITS, core_ml
 from .recording import record
 from .samples import read_samples
 

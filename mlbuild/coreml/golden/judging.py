@@ -131,6 +131,8 @@ def _aligned(a: Any, b: Any) -> tuple[Any, Any]:
     """Two answers as float64 arrays; of dictionaries the values by the first one's keys."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         a, b = list(a.values()), [b[key] for key in a]
+    # A colour picture of Core ML has an alpha channel, which holds nothing.
+    a, b = (v.convert("RGB") if getattr(v, "mode", "") == "RGBA" else v for v in (a, b))
     return np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
 
 

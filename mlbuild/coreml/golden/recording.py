@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import InputError
 from ..package import open_model
-from .core_ml import UNITS, Open, core_ml, this_system
 from .digest import model_digest
 from .folder import INPUTS, Golden, write_golden
+from .mac import UNITS, Open, core_ml, this_system
 
 
 def record(

@@ -115,7 +115,9 @@ def parameters(loaded: LoadedKind) -> dict[str, dict[str, Json]]:
     definitions = schema.get("$defs", {})
     required = schema.get("required", ())
     found: dict[str, dict[str, Json]] = {}
-    for name, part in schema.get("properties", {}).items():
+    own = loaded.kind.params.__annotations__  # what it shares with other kinds comes behind
+    properties = sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in own)
+    for name, part in properties:
         found[name] = _fact(part, name in required, definitions)
         found |= _inner_facts(name, part, definitions, depth=2)
     return found

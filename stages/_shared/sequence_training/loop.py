@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..gradient_steps.optimizer import make_optimizer
+from ..gradient_steps.schedule import factor
 from ..problem.problem import Problem
 from .rows import Rows
 
@@ -81,7 +83,7 @@ def train(
     Raises:
         Problem: the loss is no longer a number.
     """
-    optimizer = _optimizer(net, params)
+    optimizer = make_optimizer(net.parameters(), params)
     steps = math.ceil(len(learn) / params.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor(params, steps, epochs))
     generator = torch.Generator().manual_seed(params.seed)
@@ -115,31 +117,6 @@ def ask(net: nn.Module, rows: Rows) -> np.ndarray:
             here = slice(start, start + _ASKED_AT_ONCE)
             found.append(net(*(torch.from_numpy(array[here]) for array in rows.inputs)))
     return torch.cat(found).double().numpy()
-
-
-def factor(params: Any, steps: int, epochs: int) -> Callable[[int], float]:
-    """By what the learning rate is multiplied at each step."""
-    total, warm = steps * epochs, min(params.warmup_epochs, epochs / 2) * steps
-
-    def at(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        done = (step - warm) / max(1.0, total - warm)
-        if params.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        if params.schedule == "step":
-            return 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01
-        return 1.0
-
-    return at
-
-
-def _optimizer(net: nn.Module, params: Any) -> torch.optim.Optimizer:
-    common = {"lr": params.learning_rate, "weight_decay": params.weight_decay}
-    if params.optimizer == "sgd":
-        return torch.optim.SGD(net.parameters(), momentum=0.9, **common)
-    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
-    return kind(net.parameters(), **common)
 
 
 def _epoch(

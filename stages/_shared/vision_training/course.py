@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..gradient_steps.optimizer import make_optimizer
+from ..gradient_steps.schedule import factor
 from ..problem.problem import Problem
 
 Tell = Callable[[int, int, str], None]
@@ -57,8 +59,8 @@ def train(
     trained = list(parameters if parameters is not None else net.parameters())
     optimizer = make_optimizer(trained, params, rate)
     steps = math.ceil(count / params.batch_size)
-    factor = schedule(params, steps, params.epochs)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    at = factor(params, steps, params.epochs)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, at)
     generator = torch.Generator().manual_seed(params.seed)
     history, best, kept = History(best_epoch=params.epochs), math.inf, None
     for epoch in range(1, params.epochs + 1):
@@ -87,34 +89,6 @@ def train(
         net.load_state_dict(kept)
     net.eval()
     return history
-
-
-def make_optimizer(
-    parameters: Sequence[nn.Parameter], params: Any, rate: float
-) -> torch.optim.Optimizer:
-    """What makes a step."""
-    common = {"lr": params.learning_rate or rate, "weight_decay": params.weight_decay}
-    if params.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=params.momentum, **common)
-    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, **common)
-
-
-def schedule(params: Any, steps: int, epochs: int) -> Callable[[int], float]:
-    """The factor of the learning rate at each step."""
-    total, warm = steps * epochs, min(params.warmup_epochs, epochs / 2) * steps
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        done = (step - warm) / max(1.0, total - warm)
-        if params.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        if params.schedule == "step":
-            return 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01
-        return 1.0
-
-    return factor
 
 
 def held_out(count: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

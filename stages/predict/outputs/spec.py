@@ -4,6 +4,8 @@ from typing import Literal
 
 from mlbuild.api import ByInput, Field, In, Kind, Metric, Out, Params
 
+from ..._shared.predictions.spec_asked import TOOLCHAINS, asked
+
 
 class Pictures(Params):
     """How a model that does not say it wants pictures: (pixel - mean) / std."""
@@ -46,38 +48,11 @@ class PredictParams(Params):
 
 KIND = Kind(
     summary="Asks a model of any framework about samples and keeps its answers.",
-    toolchain=ByInput(
-        "model",
-        {
-            "TorchModel": "torch",
-            "TorchScript": "torch",
-            "ExportedProgram": "torch",
-            "CoreMLModel": "torch",
-            "CoreMLFile": "torch",
-            "OnnxModel": "onnx",
-            "TFLiteModel": "litert",
-            "ExecuTorchModel": "executorch",
-            "JaxModel": "jax",
-            "KerasModel": "tensorflow",
-            "SavedModel": "tensorflow",
-            "FrozenGraph": "tensorflow",
-            "SklearnModel": "classical",
-            "XGBoostModel": "classical",
-            "LightGBMModel": "classical",
-            "LibsvmModel": "classical",
-            "TuriModel": "turicreate",
-            "CaffeModel": "caffe",
-        },
-    ),
+    toolchain=ByInput("model", TOOLCHAINS),
     params=PredictParams,
     uses_coreml=True,
     inputs={
-        "model": In(
-            "TorchModel | TorchScript | ExportedProgram | CoreMLModel | CoreMLFile | OnnxModel | "
-            "TFLiteModel | KerasModel | SavedModel | FrozenGraph | SklearnModel | XGBoostModel | "
-            "LightGBMModel | LibsvmModel | ExecuTorchModel | JaxModel | TuriModel | CaffeModel",
-            "Who is asked.",
-        ),
+        "model": In(asked(), "Who is asked."),
         "samples": In(
             "ImageFolder | Folder | Table | File",
             "Pictures, .npz files with an array for each input, or a table.",

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Stepping
 
 
-class AutoencoderParams(Params):
+class AutoencoderParams(Stepping):
     """What is trained, how, and how it is judged."""
 
     image_size: int = Field(
@@ -46,17 +48,8 @@ class AutoencoderParams(Params):
     )
     path_column: str = Field("path", description="Of a table: the file, relative to the table.")
     label_column: str = Field("label", description="Of a table: the class.")
-    seed: int = Field(0, ge=0, description="Of every random choice.")
     epochs: int = Field(20, ge=1, le=2000, description="Times that each picture is seen.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Pictures a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
     learning_rate: float | None = Field(None, gt=0, le=10, description="Highest; default 0.003.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
     patience: int | None = Field(
         None, ge=1, description="Stop when the held-out loss did not fall for so many epochs."
     )

@@ -2,23 +2,19 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Augment as Changes
+from ..._shared.vision_training.spec_learning import Listing, Stepping
 
 
-class Augment(Params):
+class Augment(Changes):
     """Random changes of training pictures, the same for teacher and student; 0 turns one off."""
 
-    flip: bool = Field(True, description="Mirror left and right; not for digits and text.")
-    rotate: float = Field(10.0, ge=0, le=180, description="Degrees, either way.")
-    zoom: float = Field(0.15, ge=0, lt=1, description="Size changes by up to this share.")
-    shift: float = Field(0.08, ge=0, lt=1, description="Moves by up to this share of a side.")
-    brightness: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    contrast: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    saturation: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
     erase: float = Field(0.0, ge=0, le=1, description="Share of pictures with a grey patch.")
 
 
-class DistillParams(Params):
+class DistillParams(Listing, Stepping):
     """Who learns, from what, and how it is compressed."""
 
     student: Literal["small-cnn", "same"] = Field(
@@ -52,25 +48,11 @@ class DistillParams(Params):
     teacher_weight: float = Field(
         0.7, ge=0, le=1, description="Of the teacher's scores; the rest is the labels'."
     )
-    unreadable: Literal["skip", "fail"] = Field(
-        "skip", description="Files that are no picture: listed and left out, or an error."
-    )
-    path_column: str = Field("path", description="Of a table: the file, relative to the table.")
-    label_column: str = Field("label", description="Of a table: the class.")
-    seed: int = Field(0, ge=0, description="Of every random choice.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Of small-cnn, while training.")
     epochs: int = Field(12, ge=1, le=1000, description="Times that each picture is seen.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Pictures a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Highest one; default: 0.003, of a trained network 0.0005."
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
     patience: int | None = Field(
         None,
         ge=1,

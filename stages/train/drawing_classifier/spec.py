@@ -2,19 +2,20 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Moves, Stepping
 
 
-class Augment(Params):
+class Augment(Moves):
     """Random changes of training drawings; 0 or false turns one off."""
 
     flip: bool = Field(False, description="Mirror left and right.")
-    rotate: float = Field(10.0, ge=0, le=180, description="Degrees, either way.")
     zoom: float = Field(0.1, ge=0, lt=1, description="Size changes by up to this share.")
     shift: float = Field(0.05, ge=0, lt=1, description="Moves by up to this share of a side.")
 
 
-class DrawingParams(Params):
+class DrawingParams(Stepping):
     """What is trained, how, and how it is judged."""
 
     image_size: int = Field(28, ge=16, le=256, description="Side of the drawing that is read.")
@@ -34,7 +35,6 @@ class DrawingParams(Params):
     unreadable: Literal["skip", "fail"] = Field(
         "skip", description="Drawings that cannot be read: listed and left out, or an error."
     )
-    seed: int = Field(0, ge=0, description="Of every random choice.")
 
     channels: list[int] = Field(
         default_factory=lambda: [16, 32, 64],
@@ -45,14 +45,7 @@ class DrawingParams(Params):
     dropout: float = Field(0.1, ge=0, lt=1, description="Before the last layer, while training.")
     epochs: int = Field(12, ge=1, le=1000, description="Times that each drawing is seen.")
     batch_size: int = Field(32, ge=1, le=4096, description="Drawings a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
     learning_rate: float | None = Field(None, gt=0, le=10, description="Highest; default 0.003.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
     patience: int | None = Field(
         None,
         ge=1,

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ..._shared.gradient_steps.optimizer import make_optimizer
+from ..._shared.gradient_steps.schedule import factor
 from ..._shared.problem.problem import Problem
 from ..._shared.torch_model.preprocessing import Preprocessing
 from ..._shared.vision_training.augment import augment
@@ -61,9 +63,10 @@ def train(
         Problem: the loss is no longer a number.
     """
     tuned = _prepare(net, params)
-    optimizer = _optimizer(tuned, params)
+    rate = _LEARNING_RATE["tune" if params.fine_tune_blocks else "scratch"]
+    optimizer = make_optimizer(tuned, params, rate)
     steps = math.ceil(len(learn.truth) / params.batch_size)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(params, steps, epochs))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor(params, steps, epochs))
     generator = torch.Generator().manual_seed(params.seed)
     history, best, kept = History(best_epoch=epochs), math.inf, None
     for epoch in range(1, epochs + 1):
@@ -112,31 +115,6 @@ def _mode(net: nn.Module, params: Any) -> None:
     net.train(not params.fine_tune_blocks)
     # Few pictures would spoil the statistics of a pretrained network: they stay as they are.
     net.dropout.train()
-
-
-def _optimizer(parameters: list[nn.Parameter], params: Any) -> torch.optim.Optimizer:
-    rate = params.learning_rate or _LEARNING_RATE["tune" if params.fine_tune_blocks else "scratch"]
-    common = {"lr": rate, "weight_decay": params.weight_decay}
-    if params.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=params.momentum, **common)
-    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, **common)
-
-
-def _factor(params: Any, steps: int, epochs: int) -> Callable[[int], float]:
-    total, warm = steps * epochs, min(params.warmup_epochs, epochs / 2) * steps
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        done = (step - warm) / max(1.0, total - warm)
-        if params.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        if params.schedule == "step":
-            return 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01
-        return 1.0
-
-    return factor
 
 
 def _epoch(

@@ -2,25 +2,21 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Augment as Changes
+from ..._shared.vision_training.spec_learning import ClassifierParams
 
 _PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 
 
-class Augment(Params):
+class Augment(Changes):
     """Random changes of training pictures; 0 or false turns one off."""
 
-    flip: bool = Field(True, description="Mirror left and right; not for digits and text.")
-    rotate: float = Field(10.0, ge=0, le=180, description="Degrees, either way.")
-    zoom: float = Field(0.15, ge=0, lt=1, description="Size changes by up to this share.")
-    shift: float = Field(0.08, ge=0, lt=1, description="Moves by up to this share of a side.")
-    brightness: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    contrast: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    saturation: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
     erase: float = Field(0.0, ge=0, le=1, description="Share of pictures with a grey patch.")
 
 
-class TrainParams(Params):
+class TrainParams(ClassifierParams):
     """What is trained, how, and how it is judged."""
 
     backbone: Literal[
@@ -33,21 +29,6 @@ class TrainParams(Params):
         None, ge=8, le=512, description="Side of the input; default: the backbone's, else 32."
     )
     grayscale: bool = Field(False, description="One channel; from scratch only.")
-    resize: Literal["crop", "squash", "pad"] = Field(
-        "crop", description="How a picture of other proportions becomes a square."
-    )
-    crop: float = Field(
-        1.0, gt=0, le=1, description="Share of the shorter side that the central crop keeps."
-    )
-    interpolation: Literal["bilinear", "bicubic", "lanczos", "nearest"] = Field(
-        "bicubic", description="How pixels are resampled."
-    )
-    unreadable: Literal["skip", "fail"] = Field(
-        "skip", description="Files that are no picture: listed and left out, or an error."
-    )
-    path_column: str = Field("path", description="Of a table: the file, relative to the table.")
-    label_column: str = Field("label", description="Of a table: the class.")
-    seed: int = Field(0, ge=0, description="Of every random choice.")
 
     head: Literal["linear", "unit-linear"] = Field(
         "linear", description="Last layer: on the features, or on features of unit length."
@@ -64,12 +45,6 @@ class TrainParams(Params):
         description="Pretrained: how each training picture is shown to the frozen backbone. The "
         "trained network takes one picture, as in `center`.",
     )
-    calibrate: bool = Field(
-        True, description="Scale the head so that scores match how often it is right."
-    )
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="`balanced` counts each class the same, however many pictures it has."
-    )
     fine_tune_blocks: int = Field(
         0, ge=0, le=30, description="Pretrained: how many of the last blocks are trained further."
     )
@@ -80,41 +55,7 @@ class TrainParams(Params):
         max_length=6,
         description="From scratch: width of each stage; size is halved between stages.",
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Before the last layer, while training.")
-    epochs: int = Field(12, ge=1, le=1000, description="From scratch and for fine-tuning.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Pictures a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
-    learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Highest one; default: 0.003, fine-tuning 0.0003."
-    )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Softens the targets.")
-    patience: int | None = Field(
-        None,
-        ge=1,
-        description="Stop when the validation loss did not fall for so many epochs; the best "
-        "epoch's weights are kept.",
-    )
-    validation_share: float = Field(
-        0.1, gt=0, lt=0.9, description="For patience, where no `validation` input is given."
-    )
     augment: Augment = Field(default_factory=Augment, description="Random changes while training.")
-
-    evaluate: Literal["auto", "kfold", "holdout", "test"] = Field(
-        "auto",
-        description="What the figures come from. `auto`: the `test` input, else k folds for frozen "
-        "features, else a held-out part.",
-    )
-    folds: int = Field(5, ge=2, le=50, description="Of kfold, stratified.")
-    holdout: float = Field(0.2, gt=0, lt=0.9, description="Share held out, stratified.")
-    refit: bool = Field(
-        True, description="Train once more on everything after judging; the figures stay."
-    )
 
     @model_validator(mode="after")
     def _together(self) -> "TrainParams":
@@ -127,8 +68,6 @@ class TrainParams(Params):
             raise ValueError("fine_tune_blocks: a network from scratch is trained as a whole")
         if self.head == "unit-linear" and not pretrained:
             raise ValueError("head: unit-linear needs a pretrained backbone")
-        if not self.refit and self.evaluate == "kfold":
-            raise ValueError("refit: k folds leave k networks; the last one needs refit: true")
         if "center" not in self.views:
             raise ValueError("views: `center` is what the trained network sees, it must be there")
         if any(s <= 0 for s in self.strengths):

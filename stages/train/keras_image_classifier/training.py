@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._shared.gradient_steps.schedule import factor
 from ..._shared.problem.problem import Problem
 from ..._shared.torch_model.preprocessing import Preprocessing
 from .augment import augment
@@ -67,12 +68,12 @@ def train(
     optimizer.build(trained)
     step = _stepper(tf, net, trained, optimizer, params, not tuning, _weights(learn.truth, params))
     random = np.random.default_rng(params.seed)
-    factor = _factor(params, math.ceil(len(learn.truth) / params.batch_size), epochs)
+    at = factor(params, math.ceil(len(learn.truth) / params.batch_size), epochs)
     history, best, kept, done = History(best_epoch=epochs), math.inf, None, 0
     for epoch in range(1, epochs + 1):
         total, right = 0.0, 0
         for chosen in _batches(len(learn.truth), params.batch_size, random):
-            optimizer.learning_rate.assign(rate * factor(done))
+            optimizer.learning_rate.assign(rate * at(done))
             pixels = augment(tf, learn.pixels[chosen], params.augment, random, how)
             loss, hits = step(tf.constant(scaled(pixels, how)), tf.constant(learn.truth[chosen]))
             if not np.isfinite(loss):
@@ -137,22 +138,6 @@ def _optimizer(tf: Any, params: Any, rate: float) -> Any:
     return (kinds.AdamW if params.optimizer == "adamw" else kinds.Adam)(
         learning_rate=rate, weight_decay=params.weight_decay
     )
-
-
-def _factor(params: Any, steps: int, epochs: int) -> Callable[[int], float]:
-    total, warm = steps * epochs, min(params.warmup_epochs, epochs / 2) * steps
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        done = (step - warm) / max(1.0, total - warm)
-        if params.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        if params.schedule == "step":
-            return 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01
-        return 1.0
-
-    return factor
 
 
 def _batches(count: int, size: int, random: Any) -> Iterator[np.ndarray]:

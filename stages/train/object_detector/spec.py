@@ -2,21 +2,20 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Colours, Stepping
 
 
-class Augment(Params):
+class Augment(Colours):
     """Random changes of training pictures; 0 or false turns one off."""
 
     flip: bool = Field(True, description="Mirror left and right; not for digits and text.")
     zoom: float = Field(0.2, ge=0, lt=1, description="Size changes by up to this share.")
     shift: float = Field(0.1, ge=0, lt=1, description="Moves by up to this share of a side.")
-    brightness: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    contrast: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    saturation: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
 
 
-class DetectorParams(Params):
+class DetectorParams(Stepping):
     """What is trained, how, and how it is judged."""
 
     backbone: Literal["small-cnn", "efficientnet-lite0"] = Field(
@@ -44,7 +43,6 @@ class DetectorParams(Params):
     least_size: float = Field(
         0.0, ge=0, lt=1, description="Boxes narrower than this share of the picture are left out."
     )
-    seed: int = Field(0, ge=0, description="Of every random choice.")
 
     channels: list[int] = Field(
         default_factory=lambda: [16, 32, 64, 128],
@@ -59,16 +57,9 @@ class DetectorParams(Params):
     )
     epochs: int = Field(40, ge=1, le=2000, description="Times that each picture is seen.")
     batch_size: int = Field(16, ge=1, le=1024, description="Pictures a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Highest one; default: 0.003, pretrained 0.001."
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
     patience: int | None = Field(
         None,
         ge=1,

@@ -2,22 +2,19 @@
 
 from typing import Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, model_validator
+
+from ..._shared.vision_training.spec_learning import Augment as Changes
+from ..._shared.vision_training.spec_learning import Stepping
 
 
-class Augment(Params):
+class Augment(Changes):
     """Random changes of training pictures; 0 or false turns one off."""
 
     flip: bool = Field(True, description="Mirror left and right.")
-    rotate: float = Field(10.0, ge=0, le=180, description="Degrees, either way.")
-    zoom: float = Field(0.15, ge=0, lt=1, description="Size changes by up to this share.")
-    shift: float = Field(0.08, ge=0, lt=1, description="Moves by up to this share of a side.")
-    brightness: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    contrast: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
-    saturation: float = Field(0.15, ge=0, lt=1, description="Factor 1 plus or minus this.")
 
 
-class SegmentationParams(Params):
+class SegmentationParams(Stepping):
     """What is trained, how, and how it is judged."""
 
     backbone: Literal["unet", "efficientnet-lite0"] = Field(
@@ -49,7 +46,6 @@ class SegmentationParams(Params):
     unreadable: Literal["skip", "fail"] = Field(
         "skip", description="Files that are no picture: listed and left out, or an error."
     )
-    seed: int = Field(0, ge=0, description="Of every random choice.")
 
     channels: list[int] = Field(
         default_factory=lambda: [16, 32, 64, 128],
@@ -65,16 +61,9 @@ class SegmentationParams(Params):
     )
     epochs: int = Field(30, ge=1, le=2000, description="Times that each picture is seen.")
     batch_size: int = Field(8, ge=1, le=1024, description="Pictures a step.")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="What makes a step.")
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Highest one; default: 0.003, pretrained 0.001."
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of sgd.")
-    weight_decay: float = Field(0.0001, ge=0, le=1, description="Pull towards small weights.")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="How the learning rate falls; `step` divides by 10 at 1/2 and 3/4."
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="While the learning rate rises.")
     patience: int | None = Field(
         None,
         ge=1,

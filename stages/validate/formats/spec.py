@@ -2,22 +2,9 @@
 
 from typing import Any, Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, Through, model_validator
+from mlbuild.api import Field, In, Kind, Metric, Out, Params, model_validator
 
-_ASKED = (
-    "TorchModel | TorchScript | ExportedProgram | KerasModel | SavedModel | FrozenGraph | "
-    "OnnxModel | JaxModel | SklearnModel | XGBoostModel | LightGBMModel | LibsvmModel | "
-    "TuriModel | CaffeModel | TFLiteModel | ExecuTorchModel | CoreMLModel | CoreMLFile"
-)
-# Each is asked in its own toolchain; this kind reads answers alone.
-_THROUGH = Through(
-    kind="predict/outputs",
-    types=_ASKED,
-    role="model",
-    output="predictions",
-    inputs=("samples",),
-    params={name: name for name in ("limit", "unreadable", "pictures", "layout", "labels")},
-)
+from ..._shared.predictions.spec_asked import asked, through
 
 
 class FormatsParams(Params):
@@ -65,9 +52,9 @@ KIND = Kind(
     toolchain="torch",
     params=FormatsParams,
     inputs={
-        "models": In(f"Predictions | {_ASKED}", "The model, in each format.", many=True),
+        "models": In(f"Predictions | {asked()}", "The model, in each format.", many=True),
         "reference": In(
-            f"Predictions | {_ASKED}",
+            f"Predictions | {asked()}",
             "What they are held against; if not given, the first of the models.",
             optional=True,
         ),
@@ -93,7 +80,7 @@ KIND = Kind(
             "Peak signal to noise ratio of a model's outputs; 200 stands for equal.", unit="dB"
         ),
     },
-    through={"models": _THROUGH, "reference": _THROUGH},
+    through={"models": through(), "reference": through()},
     details=(
         "Each model is asked about the same samples in its own framework and toolchain, by a stage "
         "`predict/outputs` that is put in (`formats-models-1`, ...); Core ML models by mlbuild's "

@@ -2,22 +2,12 @@
 
 from typing import Any, Literal
 
-from mlbuild.api import Field, In, Kind, Metric, Out, Params, Through
+from mlbuild.api import Field, In, Kind, Metric, Out, Params
 
-_ASKED = (
-    "TorchScript | ExportedProgram | KerasModel | SavedModel | FrozenGraph | OnnxModel | "
-    "JaxModel | SklearnModel | XGBoostModel | LightGBMModel | LibsvmModel | TuriModel | "
-    "CaffeModel | TFLiteModel | ExecuTorchModel"
-)
-# Each is asked in its own toolchain; this kind reads its answers.
-_THROUGH = Through(
-    kind="predict/outputs",
-    types=_ASKED,
-    role="model",
-    output="predictions",
-    inputs=("samples",),
-    params={name: name for name in ("limit", "unreadable", "pictures", "layout", "labels")},
-)
+from ..._shared.predictions.spec_asked import asked, through
+
+_OWN = ("TorchModel", "CoreMLModel", "CoreMLFile")  # which this kind runs itself
+_ASKED, _THROUGH = asked(without=_OWN), through(without=_OWN)
 
 
 class ParityParams(Params):

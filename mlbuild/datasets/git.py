@@ -17,11 +17,11 @@ from typing import IO
 
 from mlbuild.datasets.cached import Facts
 from mlbuild.datasets.order import Order
+from mlbuild.datasets.revision import known_commit
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Dataset
 from mlbuild.toolchains.addresses import redact_address
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 # Of the caller's variables, these would make git work on somebody else's repository.
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
@@ -43,14 +43,10 @@ class _Blob:
 def commit(dataset: Dataset, root: Path, frozen: Facts, *, offline: bool) -> str:
     """The commit that the dataset's revision means now, or meant when it was frozen."""
     rev = str(dataset.options["rev"])
-    if frozen.get("commit"):
-        return str(frozen["commit"])
-    if _COMMIT.fullmatch(rev):
-        return rev
-    if offline and not _is_local(dataset.location):
-        what = f"dataset '{dataset.name}': --offline forbids to ask what '{rev}' is now"
-        hint = "run once without --offline"
-        raise DataError(Problem(what, dataset.place, got=_shown(dataset), hint=hint))
+    forbidden = offline and not _is_local(dataset.location)
+    known = known_commit(dataset, frozen, forbidden=forbidden, shown=_shown(dataset))
+    if known is not None:
+        return known
     listed = _git(dataset, root, "ls-remote", "--", _address(dataset, root)).decode()
     rows = [line.split("\t", 1) for line in listed.splitlines() if "\t" in line]
     refs = {name: digest for digest, name in rows}

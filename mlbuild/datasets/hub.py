@@ -22,6 +22,7 @@ from mlbuild.datasets.cached import Facts
 from mlbuild.datasets.contents import place
 from mlbuild.datasets.download import download
 from mlbuild.datasets.order import Order
+from mlbuild.datasets.revision import known_commit
 from mlbuild.datasets.transport import Transport
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Dataset
@@ -40,16 +41,9 @@ class _File:
 
 def commit(dataset: Dataset, frozen: Facts, *, offline: bool) -> str:
     """The commit that the dataset's revision means now, or meant when it was frozen."""
-    if frozen.get("commit"):
-        return str(frozen["commit"])
-    rev = str(dataset.options["rev"])
-    if _COMMIT.fullmatch(rev):
-        return rev
-    if offline:
-        what = f"dataset '{dataset.name}': --offline forbids to ask what '{rev}' is now"
-        hint = "run once without --offline"
-        raise DataError(Problem(what, dataset.place, got=f"hf {dataset.location}", hint=hint))
-    return str(_ask(dataset, rev)["sha"])
+    shown = f"hf {dataset.location}"
+    known = known_commit(dataset, frozen, forbidden=offline, shown=shown)
+    return known or str(_ask(dataset, str(dataset.options["rev"]))["sha"])
 
 
 def make(order: Order) -> Facts:

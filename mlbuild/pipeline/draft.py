@@ -181,12 +181,8 @@ class _Reader:
                     node, message, got=problem.got, allowed=problem.allowed, hint=problem.hint
                 )
             return
-        kind = draft.loaded.kind
-        draft.outputs = _declared(draft) if kind.open else {}
-        draft.outputs |= {out: spec.type for out, spec in kind.outputs.items()}
-        draft.outputs["metrics"] = IMPLICIT["metrics"]
-        if kind.plots:
-            draft.outputs["plots"] = IMPLICIT["plots"]
+        draft.outputs = _declared(draft) if draft.loaded.kind.open else {}
+        draft.outputs |= outputs_of(draft.loaded)
 
     def _run(self, draft: Draft, node: Node) -> None:
         what = f"{draft.where}: 'run'"
@@ -257,6 +253,15 @@ class _Reader:
             if text is UNKNOWN:
                 return None
         return fields.text(self.problems, text, node, where)
+
+
+def outputs_of(loaded: LoadedKind) -> dict[str, str]:
+    """What every stage of a kind makes: name -> type."""
+    found = {name: spec.type for name, spec in loaded.kind.outputs.items()}
+    found["metrics"] = IMPLICIT["metrics"]
+    if loaded.kind.plots:
+        found["plots"] = IMPLICIT["plots"]
+    return found
 
 
 def _declared(draft: Draft) -> dict[str, str]:

@@ -235,5 +235,10 @@ def _open(schema: Any, kind: str, value: bool = False) -> Any:
         return opened
     kept = {key: opened.pop(key) for key in ("description", "default") if key in opened}
     # A text may hold a substitution inside: what it must look like is seen once it is filled in.
-    inside = [_INSIDE] if "pattern" in json.dumps(opened) else []
+    inside = [_INSIDE] if _has_pattern(opened) else []
     return {"anyOf": [opened, *inside, _SUBSTITUTION], **kept}
+
+
+def _has_pattern(schema: Mapping[str, Any]) -> bool:
+    """Whether a text must look a certain way, in one of the ways that a value may be given."""
+    return "pattern" in schema or any(_has_pattern(way) for way in schema.get("anyOf", ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlbuild.errors import PipelineError
-from mlbuild.pipeline.draft import IMPLICIT, Draft, Wire
+from mlbuild.pipeline.draft import Draft, Wire, outputs_of
 from mlbuild.pipeline.kinds import Kinds
 from mlbuild.pipeline.nodes import Entry, Mapped, Scalar
 from mlbuild.pipeline.problems import Problems
@@ -83,12 +83,9 @@ def _stage(
         for w in draft.wires
         if w.role in through.inputs
     ]
-    outputs = {out: spec.type for out, spec in loaded.kind.outputs.items()}
     made = Draft(name, draft.key, _node(draft, through), loaded=loaded, wires=[own, *shared])
     made.needs, made.broken = list(draft.needs), draft.broken
-    made.outputs = {**outputs, "metrics": IMPLICIT["metrics"]}
-    if loaded.kind.plots:
-        made.outputs["plots"] = IMPLICIT["plots"]
+    made.outputs = outputs_of(loaded)
     if _by_matrix(made):  # its inputs are named by axes of the stage that it stands before
         made.matrix = draft.matrix
         if "matrix" in draft.node.entries:

@@ -120,10 +120,8 @@ class Bucket:
             return False
         if known["ContentLength"] != one.size:
             return False
-        stored = known.get("ChecksumSHA256")
-        if stored and "-" not in stored:
-            return bool(stored == _base64(bytes.fromhex(one.sha256)))
-        if stored and stored == _composite(one):
+        stored = str(known.get("ChecksumSHA256", ""))
+        if stored and stored in (_base64(bytes.fromhex(one.sha256)), *_composites(one)):
             return True
         body = self._ask("get_object", Key=key)["Body"]
         with closing(body):
@@ -218,10 +216,13 @@ def _parts(one: Held, size: int) -> Iterator[bytes]:
             yield data
 
 
-def _composite(one: Held) -> str:
-    """S3's digest of an object in parts: of the digests of its parts."""
+def _composites(one: Held) -> tuple[str, ...]:
+    """S3's digest of an object in parts, of the digests of its parts; some leave out how many."""
+    if one.size <= PART:
+        return ()
     sums = [hashlib.sha256(data).digest() for data in _parts(one, part_size(one.size))]
-    return f"{_base64(hashlib.sha256(b''.join(sums)).digest())}-{len(sums)}"
+    whole = _base64(hashlib.sha256(b"".join(sums)).digest())
+    return whole, f"{whole}-{len(sums)}"
 
 
 def _base64(data: bytes) -> str:

@@ -16,6 +16,7 @@ from mlbuild.release.checking.finding import About, Finding
 from mlbuild.release.checking.paths import collisions, why_unsafe
 from mlbuild.release.checking.signature import SIGNATURE
 from mlbuild.release.checking.strict_json import MAX_BYTES, parse
+from mlbuild.release.documents.canonical import canonical_json
 from mlbuild.release.facts import LAYOUT
 from mlbuild.released import Version
 
@@ -45,9 +46,9 @@ def _release_name(text: str) -> str:
 
 InsidePath = Annotated[str, AfterValidator(_inside)]
 VersionText = Annotated[str, AfterValidator(_version)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
-Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?\Z")]
-Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})\Z")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 Size = Annotated[int, Field(ge=0)]
 
 
@@ -91,6 +92,27 @@ class ManifestGate(_Part):
     waiver: str | None = None
 
 
+class ManifestStage(_Part):
+    """A stage that something of the release depends on."""
+
+    name: str
+    key: str
+
+
+class ManifestDataset(_Part):
+    """A dataset, frozen."""
+
+    name: str
+    md5: Md5
+
+
+class ManifestWaiver(_Part):
+    """Why a gate may fail; ``gate`` is STAGE.METRIC."""
+
+    gate: str
+    reason: str
+
+
 class Manifest(_Part):
     """What every release of layout 1 says of itself."""
 
@@ -101,13 +123,17 @@ class Manifest(_Part):
     previous: VersionText | None
     commit: Commit
     repository: str | None
+    directory: str  # of the project in its repository; "" at the top
     pipeline: InsidePath
     profiles: list[str]
     set: list[str]
     params: dict[str, Any]
     artifacts: Annotated[list[ManifestArtifact], Field(min_length=1)]
     files: list[ManifestFile]
+    stages: list[ManifestStage]
+    datasets: list[ManifestDataset]
     gates: list[ManifestGate]
+    waivers: list[ManifestWaiver]
     reason: str | None
 
     @property
@@ -147,7 +173,10 @@ def manifest_of(data: bytes) -> tuple[Manifest | None, list[Finding]]:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
         return None, list(_worded(error))
-    return manifest, list(_contradictions(manifest))
+    findings = list(_contradictions(manifest))
+    if data != canonical_json(value):
+        findings.append(_finding(NAME, "is not spelled as mlbuild writes it: something was edited"))
+    return manifest, findings
 
 
 def _other_layout(value: Json) -> Finding | None:
@@ -178,8 +207,9 @@ def _brief(value: Json) -> str:
 
 def _contradictions(manifest: Manifest) -> Iterator[Finding]:
     """What is well formed and cannot be true."""
-    tag = f"{manifest.name}@v{manifest.release}"
-    if manifest.tag != tag and not manifest.tag.endswith(f"={tag}"):
+    folder = f"{manifest.directory}=" if manifest.directory else ""
+    tag = f"{folder}{manifest.name}@v{manifest.release}"
+    if manifest.tag != tag:
         yield _finding(f"{NAME}: tag", "is not the tag of this release", tag, manifest.tag)
     yield from _order(manifest)
     paths = [file.path for file in manifest.files]

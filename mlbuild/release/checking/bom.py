@@ -30,6 +30,13 @@ def check_bom(folder: Folder, manifest: Manifest) -> Iterator[Finding]:
         if found != expected:
             where = f": metadata.component.{key}"
             yield _finding(where, "is that of another release", expected, str(found))
+    properties = rows(get(bom, "metadata", "properties"))
+    told_of = {str(row.get("name")): row.get("value") for row in properties}
+    for key, expected in (("commit", manifest.commit), ("tag", manifest.tag)):
+        found = told_of.get(f"mlbuild:{key}")
+        if found != expected:
+            where = f": metadata.properties: mlbuild:{key}"
+            yield _finding(where, "is that of another release", expected, str(found))
     yield from _hashes(bom, manifest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from mlbuild.records import Json
@@ -43,6 +44,12 @@ def get(value: Json, *path: str | int) -> Json:
 def rows(value: Json) -> list[Mapping[str, Json]]:
     """The objects of a list; what is none is passed over."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def brief(value: Json) -> str:
+    """A value as a message shows it."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def differing(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:

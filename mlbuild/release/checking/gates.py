@@ -25,6 +25,18 @@ def check_gates(manifest: Manifest) -> Iterator[Finding]:
             what = f"the gate on {name} is said to hold, and does not"
             remedy = "the manifest was rewritten: get the release again"
             yield Finding(About.GATE, where, what, limit, str(gate.value), remedy)
+    yield from _waivers(manifest)
+
+
+def _waivers(manifest: Manifest) -> Iterator[Finding]:
+    """The list of waivers is that of the gates."""
+    of_gates = [(f"{g.stage}.{g.metric}", g.waiver) for g in manifest.gates if g.waiver is not None]
+    if of_gates != [(w.gate, w.reason) for w in manifest.waivers]:
+        what = "the waivers are not those of the gates"
+        remedy = "the manifest was rewritten: get the release again"
+        told = ", ".join(w.gate for w in manifest.waivers) or "none"
+        expected = ", ".join(name for name, _ in of_gates) or "none"
+        yield Finding(About.GATE, f"{NAME}: waivers", what, expected, told, remedy)
 
 
 def _passed(gate: ManifestGate) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlbuild.records import Json
-from mlbuild.release.checking.documents import differing, finding, get, read, rows
+from mlbuild.release.checking.documents import brief, differing, finding, get, read, rows
 from mlbuild.release.checking.finding import About, Finding
 from mlbuild.release.checking.folder import Folder
 from mlbuild.release.manifest_reading import Manifest
@@ -32,6 +32,7 @@ def check_provenance(folder: Folder, manifest: Manifest) -> Iterator[Finding]:
             yield _finding(f": {key}", "is no build provenance", kind, str(statement.get(key)))
     yield from _subjects(statement, manifest)
     yield from _commit(statement, manifest)
+    yield from _build(statement, manifest)
 
 
 def _subjects(statement: Mapping[str, Json], manifest: Manifest) -> Iterator[Finding]:
@@ -53,6 +54,34 @@ def _commit(statement: Mapping[str, Json], manifest: Manifest) -> Iterator[Findi
         where = ": predicate.buildDefinition.resolvedDependencies"
         told = ", ".join(sorted(commits)[:_SHOWN]) or "no commit"
         yield _finding(where, "is that of another build", manifest.commit, told)
+
+
+def _build(statement: Mapping[str, Json], manifest: Manifest) -> Iterator[Finding]:
+    """What it says was asked for and done is what the manifest says."""
+    definition = get(statement, "predicate", "buildDefinition")
+    for name in ("pipeline", "directory", "profiles", "set", "params"):
+        told, expected = get(definition, "externalParameters", name), getattr(manifest, name)
+        if told != expected:
+            where = f": predicate.buildDefinition.externalParameters.{name}"
+            yield _finding(where, "is that of another build", brief(expected), brief(told))
+    stages = rows(get(definition, "internalParameters", "stages"))
+    keys = {str(row.get("name")): str(row.get("key")) for row in stages}
+    if odd := differing({stage.name: stage.key for stage in manifest.stages}, keys):
+        where = ": predicate.buildDefinition.internalParameters.stages"
+        what = f"tells of other stages than the manifest: {', '.join(odd[:_SHOWN])}"
+        yield _finding(where, what, f"{len(manifest.stages)} stages", f"{len(odd)} differ")
+    sources = rows(get(definition, "resolvedDependencies"))
+    data = {str(s.get("name")): _md5(s) for s in sources if _md5(s)}
+    expected = {f"dataset {d.name}": d.md5.removesuffix(".dir") for d in manifest.datasets}
+    if odd := differing(expected, data):
+        where = ": predicate.buildDefinition.resolvedDependencies"
+        what = f"tells of other data than the manifest: {', '.join(odd[:_SHOWN])}"
+        yield _finding(where, what, expected.get(odd[0], "none"), data.get(odd[0], "none"))
+
+
+def _md5(source: Mapping[str, Json]) -> str:
+    """Of a file, or of the listing that DVC makes of a folder."""
+    return str(get(source, "digest", "md5") or get(source, "digest", "dvcListingMd5") or "")
 
 
 def _finding(where: str, what: str, expected: str, found: str) -> Finding:

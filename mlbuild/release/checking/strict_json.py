@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import NoReturn
 
 from mlbuild.records import Json
@@ -24,7 +25,9 @@ def parse(data: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8: byte {error.start} is {data[error.start]:#04x}") from None
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
+        value = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_constant, parse_float=_finite
+        )
     except json.JSONDecodeError as error:
         raise ValueError(
             f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
@@ -35,11 +38,6 @@ def parse(data: bytes) -> Json:
         raise ValueError(str(error)) from None
     except ValueError:  # what Python says of an integer of thousands of digits
         raise ValueError("holds a number of absurd length") from None
-    try:
-        # A lone surrogate, "\ud800", is text to json and to nobody else.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a character (a lone surrogate)") from None
     return value
 
 
@@ -54,6 +52,13 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
             raise _DeceitError(f"has the key {json.dumps(key[:80])} twice in one object")
         found[key] = value
     return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _DeceitError(f"holds a number that is too large: {text[:20]}")
+    return value
 
 
 def _constant(name: str) -> NoReturn:

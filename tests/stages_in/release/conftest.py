@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,40 +17,39 @@ SIGNING = base64.b64encode(bytes(range(32))).decode()
 OTHER_SIGNING = base64.b64encode(bytes(range(1, 33))).decode()
 ENCRYPTION = base64.b64encode(bytes(range(2, 34))).decode()
 _SPEC_OF_IOS_17 = b"\x08\x08"
-_CLIENT = Path(__file__).parents[2] / "ota_client.py"
 
 
-@pytest.fixture(scope="session")
-def ota_client() -> ModuleType:
-    """The independent client, which knows nothing but docs/ota.md."""
-    spec = importlib.util.spec_from_file_location("ota_client", _CLIENT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["ota_client"] = module
-    spec.loader.exec_module(module)
-    return module
+def set_keys(patch: pytest.MonkeyPatch) -> None:
+    """Put the keys where a stage looks for them."""
+    patch.setenv("MLBUILD_OTA_SIGNING_KEY", SIGNING)
+    patch.setenv("OTHER_SIGNING_KEY", OTHER_SIGNING)
+    patch.setenv("OTA_KEY", ENCRYPTION)
 
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keys where a stage looks for them."""
-    monkeypatch.setenv("MLBUILD_OTA_SIGNING_KEY", SIGNING)
-    monkeypatch.setenv("OTHER_SIGNING_KEY", OTHER_SIGNING)
-    monkeypatch.setenv("OTA_KEY", ENCRYPTION)
+    """The keys are set."""
+    set_keys(monkeypatch)
 
 
-def write_model(path: Path, weights: bytes, head: bytes = _SPEC_OF_IOS_17) -> Path:
+def write_model(
+    path: Path,
+    weights: bytes,
+    head: bytes = _SPEC_OF_IOS_17,
+    text: bytes = b"what the network is",
+    indent: int = 4,
+) -> Path:
     """A package with the files of a real one; the stage reads no more of it than its version."""
     data = path / "Data/com.apple.CoreML"
     (data / "weights").mkdir(parents=True)
-    (data / "model.mlmodel").write_bytes(head + b"what the network is" * 40)
+    (data / "model.mlmodel").write_bytes(head + text * 40)
     (data / "weights/weight.bin").write_bytes(weights)
     entries = {
         "M": {"path": "com.apple.CoreML/model.mlmodel"},
         "W": {"path": "com.apple.CoreML/weights"},
     }
     manifest = {"itemInfoEntries": entries, "rootModelIdentifier": "M"}
-    (path / "Manifest.json").write_text(json.dumps(manifest, indent=4))
+    (path / "Manifest.json").write_text(json.dumps(manifest, indent=indent))
     return path
 
 

@@ -57,10 +57,8 @@ def _tags(facts: ReleaseFacts) -> list[str]:
 
 def _texts(value: Json) -> list[str]:
     """A text or a list of texts as a list."""
-    if value is None or value == "":
-        return []
     many = value if isinstance(value, list | tuple) else [value]
-    return [visible(wording.told(one)) for one in many]
+    return [visible(wording.told(one)) for one in many if one not in (None, "")]
 
 
 def _name(data: DatasetFacts) -> str:

@@ -26,6 +26,7 @@ VERBS = {
     "lint": "Find what is wrong with a Core ML model, or soon will be.",
     "inspect": "Show what is inside a Core ML model.",
     "golden": "Record what Core ML answers on a Mac; check it anywhere.",
+    "release": "Release what HEAD holds: gates, version, folder, tag.",
     "push": "Send results and datasets to the team's remote.",
     "pull": "Bring results and datasets from the team's remote.",
     "verify": "Hold artifacts against the ledger: whose results, and intact?",

@@ -88,7 +88,7 @@ def command(
     ledger records it. A release that was cut off is completed by the same command. Exits with 4
     if something would have to run or cannot be reached, and with 5 if a gate does not hold.
     """
-    built = _variation(pipeline, profiles, sets)
+    built = variation_of(pipeline, profiles, sets)
     loaded = Pipeline.load(pipeline, profiles=built.profiles, sets=built.sets)
     if new_key is not None:
         public = new_key.with_name(f"{new_key.name}.pub")
@@ -113,7 +113,7 @@ def command(
         push=not no_push,
     )
     with told_on(plain_console(stderr=True), "release") as progress:
-        done = flow.release(_project(loaded, built, progress), wish, tell)
+        done = flow.release(project_of(loaded, built, progress), wish, tell)
     if as_json:
         click.echo(json.dumps(telling.event(done, loaded.root)))
     else:
@@ -121,14 +121,14 @@ def command(
     return done.exit_code
 
 
-def _variation(pipeline: Path, profiles: Sequence[str], sets: Sequence[str]) -> Variation:
+def variation_of(pipeline: Path, profiles: Sequence[str], sets: Sequence[str]) -> Variation:
     """The profiles and values that were given, or else those of the recorded build."""
     if profiles or sets:
         return Variation(tuple(profiles), tuple(sets))
     return read_head(pipeline.with_name(f"{pipeline.stem}{SUFFIX}")).built
 
 
-def _project(loaded: Pipeline, built: Variation, progress: Progress) -> flow.Project:
+def project_of(loaded: Pipeline, built: Variation, progress: Progress) -> flow.Project:
     """What a release asks of the engine."""
 
     def build(waived: Mapping[str, str]) -> tuple[BuildResult, Store]:

@@ -24,7 +24,7 @@ class Format:
 _FORMATS = {
     "OnnxModel": Format("ONNX", "onnx", "onnx"),
     "TorchScript": Format("TorchScript", "torch", "torch", shaped=False),
-    "ExportedProgram": Format("torch.export", "torch", "torch", trusted=True),
+    "ExportedProgram": Format("torch.export", "torch", "torch", trusted=True, shaped=False),
     "KerasModel": Format("Keras", "keras", "tensorflow"),
     "SavedModel": Format("SavedModel", "tensorflow", "tensorflow"),
     "SklearnModel": Format("scikit-learn", "sklearn", "classical", trusted=True),
@@ -37,6 +37,7 @@ _ENDS = {
     "ExecuTorchModel": "ExecuTorch",
     "CoreAIModel": "Core AI",
 }
+_SMALL = 200_000  # bytes
 SUFFIXES = (".onnx", ".pt", ".pt2", ".h5", ".keras", ".joblib", ".ubj", ".mlpackage", ".mlmodel")
 
 
@@ -47,6 +48,12 @@ class Model:
     path: Path
     type: str  # as stages call it
     format: Format
+    size: int = 0  # bytes
+
+    @property
+    def small(self) -> bool:
+        """Whether it has too few weights for compression to be worth anything."""
+        return self.size < _SMALL
 
 
 def look_at_model(path: Path) -> Model:
@@ -70,7 +77,7 @@ def look_at_model(path: Path) -> Model:
     if kind not in _FORMATS:
         problem = Problem(f"{path} is no model that is known", allowed=(*SUFFIXES, "a SavedModel"))
         raise UsageError(problem)
-    return Model(path, kind, _FORMATS[kind])
+    return Model(path, kind, _FORMATS[kind], _size(path))
 
 
 def _type(path: Path) -> str:
@@ -79,6 +86,11 @@ def _type(path: Path) -> str:
     if path.suffix.lower() == ".json" and path.is_file():
         return "XGBoostModel" if b'"learner"' in _start(path) else "Any"
     return type_of_path(path.name)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _start(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from tests.starting.data import FORMS
 MODELS = {
     "net.onnx": ("OnnxModel", ()),
     "net.pt": ("TorchScript", ("--input", "image=1,3,32,32")),
-    "net.pt2": ("ExportedProgram", ()),
+    "net.pt2": ("ExportedProgram", ("--input", "image=1,3,32,32")),
     "net.h5": ("KerasModel", ()),
     "net.keras": ("KerasModel", ()),
     "net.joblib": ("SklearnModel", ()),
@@ -94,13 +94,16 @@ def test_every_library_of_tables_takes_every_table(form: str, framework: str) ->
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("target", ["iOS15", "iOS17"])
-def test_a_model_becomes_a_pipeline_that_converts_it(name: str, target: str) -> None:
+@pytest.mark.parametrize(("target", "size"), [("iOS15", 300_000), ("iOS17", 300_000), ("iOS17", 9)])
+def test_a_model_becomes_a_pipeline_that_converts_it(name: str, target: str, size: int) -> None:
     path = Path("app/models") / name
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"anything")
+    path.write_bytes(b"x" * size)
     kind, more = MODELS[name]
     made = _made("--model", str(path), "--target", target, *more)
+    compressed = "compress" in [stage.base for stage in made.resolved.stages]
+    tables = name.endswith((".joblib", ".ubj"))
+    assert compressed == (target == "iOS17" and size > 200_000 and not tables)
     assert made.resolved.datasets["model"].location == f"models/{name}"
     assert kind in Path("app/pipelines/it.yaml").read_text() or "import/coreml" in str(
         made.resolved.stages

@@ -28,6 +28,9 @@ from mlbuild.store.sections import replaced
 from mlbuild.store.yaml12 import entry
 
 
+RELEASES = "releases"  # where `mlbuild release` puts its folders
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """What a commit is made of."""
@@ -174,7 +177,7 @@ def _write_yaml(
     cached = [out.path for stage in build.stages for out in stage.outputs if out.cache]
     # First: once dvc.yaml is written, nothing tells any more which outputs are gone.
     unignore(ledger.root, set(result.dropped_outs) - set(cached))
-    ignore(ledger.root, cached)
+    ignore(ledger.root, [*cached, RELEASES] if build.release else cached)
     if result.text is None:
         checkpoint("no dvc.yaml")
         ledger.yaml_file.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def endpoint(
     storage: str, descriptions: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """The storage, empty but for one bucket, and nobody's credentials."""
-    monkeypatch.setattr("botocore.loaders.create_loader", lambda *_: descriptions)
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: descriptions)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

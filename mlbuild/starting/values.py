@@ -41,7 +41,7 @@ _TOLD = {
 _NONE = (
     "pixels", "grey", "side", "label", "source", "pictures", "guess", "annotations", "images",
     "masks", "rate", "window", "session", "text", "target_column", "header", "exclude", "gaps",
-    "classification", "epochs", "strokes", "samples", "shapes", "drawn", "sampled", "drawn_from",
+    "classification", "epochs", "strokes", "samples", "shapes", "drawn", "validated", "reports", "needs", "drawn_from",
     "model", "model_told", "type", "toolchain", "regression", "trusted",
 )  # fmt: skip
 _FLOAT_ONLY = ("segmentation", "sound", "activity", "tabular", "drawing", "image-similarity",
@@ -172,12 +172,12 @@ def _of_model(choices: Choices, root: Path) -> dict[str, str | bool]:
     model = choices.model
     assert model is not None
     path, tables = path_in(root, model.path), model.format.toolchain == "classical"
-    sampled = choices.found is not None or not tables
     coreml = model.format.framework == "coreml"
     # Classical models have no weights to compress.
     compressed = choices.compressed and not tables and not model.small
-    nothing_to_compare = coreml and not compressed
-    drawn = choices.found is None and sampled and not nothing_to_compare
+    # What is imported is held against its original by the import itself.
+    validated = not coreml and (choices.found is not None or not tables)
+    held = ["validate"] * validated + ["compressed"] * compressed
     shapes = ", ".join(f"{n}: {{shape: {s}}}" for n, s in choices.shapes.items())
     return {
         "model": quoted(path),
@@ -185,10 +185,12 @@ def _of_model(choices: Choices, root: Path) -> dict[str, str | bool]:
         "type": model.type,
         "toolchain": model.format.toolchain,
         "trusted": model.format.trusted,
-        "samples": choices.found is not None and not nothing_to_compare,
-        "drawn": drawn,
+        "samples": choices.found is not None and bool(held),
+        "drawn": choices.found is None and bool(held),
+        "validated": validated,
+        "reports": f"[{', '.join(f'{stage}.report' for stage in held)}]" if held else "",
+        "needs": f"[{', '.join(held)}]",
         "drawn_from": "convert.model" if coreml else "datasets.model",
-        "sampled": sampled and not nothing_to_compare,
         "compressed": compressed,
         "final": "compress.model" if compressed else "convert.model",
         "shapes": f"{{{shapes}}}" if shapes else "",

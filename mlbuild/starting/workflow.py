@@ -44,7 +44,8 @@ def workflow_files(
         "named": quoted(name),
         "release": name.lower(),
         "version": __version__,
-        "pipeline": quoted(pipeline),
+        # In GitLab's variables a dollar is doubled, or it begins another one.
+        "pipeline": quoted(pipeline.replace("$", "$$") if service == "gitlab" else pipeline),
         "pipeline_plain": pipeline,
         "lock": quoted(lock),
         "lock_expression": "'" + lock.replace("'", "''") + "'",

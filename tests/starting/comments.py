@@ -49,7 +49,8 @@ def serving() -> Iterator[Comments]:
             comment["body"] = self._body()
             self._answer(comment)
 
-        do_PUT = do_PATCH
+        def do_PUT(self) -> None:
+            self.do_PATCH()
 
         def _body(self) -> str:
             body: str = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]

@@ -14,6 +14,7 @@ from mlbuild.release.documents import notes_text, write_documents
 from mlbuild.release.facts import Change
 from mlbuild.release.manifest_reading import manifest_of
 from tests.release.dogs import BREEDS
+from tests.release.example import PLACE, example
 from tests.release.facts_of import facts_of, released, turned
 
 WRITTEN = ["NOTES.md", "README.md", "bom.cdx.json", "card.html", "manifest.json", "provenance.json"]
@@ -167,3 +168,15 @@ def test_a_first_release_that_measured_nothing_has_all_documents(tmp_path: Path)
     folder = written(tmp_path, **bare)
     assert "Gates | none were set" in (folder / "README.md").read_text()
     assert notes_text(facts_of(**bare)).startswith("# dogs 2.0.0\n\nThe first release.\n\n")
+
+
+def test_the_example_of_the_docs_is_what_is_written_today(tmp_path: Path) -> None:
+    there = {file.name: file.read_bytes() for file in PLACE.iterdir()}
+    assert there == example(tmp_path), "run: python -m tests.release.example"
+
+
+def test_the_page_of_the_format_knows_every_field_of_the_manifest(tmp_path: Path) -> None:
+    page = PLACE.with_name("release-folder.md").read_text(encoding="utf-8")
+    found = manifest(written(tmp_path))
+    fields = [*found, *found["artifacts"][0], *found["stages"][0], *found["gates"][0]]
+    assert not [name for name in {*fields, *found["change"]} if f"`{name}`" not in page]

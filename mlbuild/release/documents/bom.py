@@ -13,8 +13,8 @@ from mlbuild.release.documents import wording
 from mlbuild.release.documents.canonical import canonical_json
 from mlbuild.release.documents.licences import spdx
 from mlbuild.release.documents.modelcard import model_card, texts
-from mlbuild.release.documents.packages import dataset_purl, packages, purl
-from mlbuild.release.documents.provenance import digests, iri
+from mlbuild.release.documents.packages import dataset_purl, packages, purl, web_address
+from mlbuild.release.documents.provenance import digests
 from mlbuild.release.facts import DatasetFacts, ReleasedArtifact, ReleaseFacts
 
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
@@ -96,9 +96,8 @@ def _licences(licence: Json) -> list[Json]:
 
 
 def _addresses(facts: ReleaseFacts) -> list[Json]:
-    if not facts.repository:
-        return []
-    return [{"type": "vcs", "url": iri(facts.repository), "comment": f"commit {facts.commit}"}]
+    address = web_address(facts.repository or "")
+    return [{"type": "vcs", "url": address, "comment": f"commit {facts.commit}"}] if address else []
 
 
 def _artifact(artifact: ReleasedArtifact) -> Json:
@@ -135,8 +134,9 @@ def _dataset(data: DatasetFacts) -> Json:
         if name in _ALGORITHMS
     ]
     contents: dict[str, Json] = {"type": "dataset", "name": data.name}
-    if "://" in data.location:
-        contents["contents"] = {"url": iri(data.location)}
+    address = web_address(data.location)
+    if address:
+        contents["contents"] = {"url": address}
     told = {key: wording.told(data.source[key]) for key in data.source}
     told |= {"md5": data.md5, "location": data.location, "scheme": data.scheme}
     found: dict[str, Json] = {

@@ -1,13 +1,41 @@
-"""Packages and datasets as package URLs (https://github.com/package-url/purl-spec)."""
+"""Addresses: packages and datasets as package URLs, others as what every reader takes.
+
+Format: https://github.com/package-url/purl-spec.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
+from mlbuild.release.documents.markup import visible
 from mlbuild.release.facts import DatasetFacts, ReleaseFacts
+
+# scheme://host, path, ?query, #fragment
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*://)([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.I | re.S)
+_HOST = re.compile(r"[A-Za-z0-9.@:_~-]+|\[[0-9A-Fa-f:.]+\](?::\d+)?")
+_ESCAPES = re.compile(r"(%[0-9A-Fa-f]{2})")
+_KEPT = "/:@!$&'()*+,;=~?"
+
+
+def web_address(text: str) -> str | None:
+    """An address with what none may hold percent-encoded; None of what is no address."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not _HOST.fullmatch(found[2]):
+        return None
+    rest = [
+        part[:1] + _encoded(part[1:]) for part in (found[3], found[4] or "", found[5] or "") if part
+    ]
+    return f"{found[1]}{found[2]}{''.join(rest)}"
+
+
+def _encoded(text: str) -> str:
+    """Percent-encoded once: what is so already stays."""
+    parts = _ESCAPES.split(visible(text))  # every second one is an escape
+    return "".join(part if i % 2 else quote(part, safe=_KEPT) for i, part in enumerate(parts))
 
 
 def purl(kind: str, name: str, version: str | None) -> str:

@@ -6,10 +6,8 @@ and no machine: it is a function of the commit, the ledger and the command line.
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from mlbuild.records import Json
-from mlbuild.release.documents.packages import dataset_purl, packages, purl
+from mlbuild.release.documents.packages import dataset_purl, packages, purl, web_address
 from mlbuild.release.facts import DatasetFacts, ReleaseFacts
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -79,8 +77,9 @@ def _dependencies(facts: ReleaseFacts) -> list[Json]:
 
 def _source(facts: ReleaseFacts) -> Json:
     source: dict[str, Json] = {"name": "source", "digest": {"gitCommit": facts.commit}}
-    if facts.repository:
-        source["uri"] = f"git+{iri(facts.repository)}@{facts.commit}"
+    address = web_address(facts.repository or "")
+    if address:
+        source["uri"] = f"git+{address}@{facts.commit}"
     return source
 
 
@@ -90,9 +89,9 @@ def _dataset(data: DatasetFacts) -> Json:
         "digest": digests(data),
         "annotations": {"scheme": data.scheme, "location": data.location},
     }
-    uri = dataset_purl(data) or (data.location if "://" in data.location else None)
+    uri = dataset_purl(data) or web_address(data.location)
     if uri:
-        told["uri"] = iri(uri)
+        told["uri"] = uri
     return told
 
 
@@ -113,8 +112,3 @@ def digests(data: DatasetFacts) -> dict[str, str]:
 
 def _is_hex(text: str, length: int) -> bool:
     return len(text) == length and set(text) <= _HEX
-
-
-def iri(address: str) -> str:
-    """An address without what none may hold: spaces, quotes, brackets, controls."""
-    return quote(address, safe="%/:=&?~#+!$,;'@()*[]-._")

@@ -9,7 +9,7 @@ set -euo pipefail
 git check-ref-format "refs/heads/$BRANCH" || { echo "::error::badge is no branch's name"; exit 2; }
 name=$(basename -- "$MODEL")
 name=${name%.*}
-export GIT_INDEX_FILE=$FOLDER/index
+export GIT_INDEX_FILE=$RUNNER_TEMP/mlbuild-badge-index
 export GIT_AUTHOR_NAME="github-actions[bot]" GIT_COMMITTER_NAME="github-actions[bot]"
 address="41898282+github-actions[bot]@users.noreply.github.com"
 export GIT_AUTHOR_EMAIL=$address GIT_COMMITTER_EMAIL=$address

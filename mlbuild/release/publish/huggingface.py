@@ -187,13 +187,15 @@ class HuggingFace:
 
     # --- the commit and its tag ------------------------------------------------------------------
 
-    def _committed(self, release: Bundle, held: Sequence[Held]) -> str | None:
-        """The commit that holds the release, made where there is none; None: look again."""
+    def _committed(self, release: Bundle, held: Sequence[Held]) -> str:
+        """The commit that holds the release, made where there is none."""
         head, tree = self._standing()
-        if not _whole(tree, held):
-            self._commit(release, held, head, tree)
-            head, tree = self._standing()  # what it holds is looked at before it gets a tag
-        return head if _whole(tree, held) else None
+        if _whole(tree, held):
+            return head
+        commit = self._commit(release, held, head, tree)
+        if not _whole(self._tree(commit), held):  # looked at before it gets a tag
+            raise PublishError(f"{self.name}: the commit {commit} holds other bytes: not tagged")
+        return commit
 
     def _standing(self) -> tuple[str, dict[str, Any]]:
         head = self._refs("branches").get(_BRANCH)
@@ -203,7 +205,7 @@ class HuggingFace:
 
     def _commit(
         self, release: Bundle, held: Sequence[Held], head: str, tree: Mapping[str, Any]
-    ) -> None:
+    ) -> str:
         large = {one.path for one in self._large(held)}
         old = {p for p in tree if p.startswith("artifacts/")} | (SIGNATURES & tree.keys())
         summary = f"{release.name} {release.version}"
@@ -212,12 +214,13 @@ class HuggingFace:
         lines += [_line(one, large=one.path in large) for one in held]
         gone = sorted(old - {one.path for one in held})
         lines += [{"key": "deletedFile", "value": {"path": path}} for path in gone]
-        self._client.ask(
+        answer = self._client.ask(
             "POST",
             f"{self._api}/commit/{_BRANCH}",
             data="".join(f"{json.dumps(line)}\n" for line in lines).encode(),
             headers={"Content-Type": "application/x-ndjson"},
         )
+        return str(answer.json["commitOid"])
 
     def _tagged(self, release: Bundle, commit: str) -> bool | None:
         there = self._refs("tags").get(f"v{release.version}")

@@ -68,9 +68,13 @@ class StageOutput:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRef:
-    """An input that is a dataset of the pipeline."""
+    """An input that is a dataset of the pipeline, or an artifact of its last release."""
 
-    name: str
+    name: str  # "photos", "release.model"
+
+    def __str__(self) -> str:
+        """As the pipeline file names it."""
+        return self.name if self.name.startswith("release.") else f"datasets.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

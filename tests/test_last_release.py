@@ -262,3 +262,15 @@ def test_an_artifact_that_the_release_had_not_is_told(project: Path, build: Run)
     done = build()
     assert done.code in (2, 4)
     assert "words@v1.0.0 has no artifact 'page'" in done.out + done.err
+
+
+def test_status_and_explain_say_why_a_stage_is_left_out(
+    project: Path, build: Run, mlbuild: Run
+) -> None:
+    told = mlbuild("explain", "pipelines/words.yaml", "since").out
+    assert told == "since: excluded\n  there is no release yet\n"
+    assert "excluded: there is no release yet" in mlbuild("status", "pipelines/words.yaml").out
+
+
+def test_the_graph_names_what_comes_from_the_release(build: Run, mlbuild: Run) -> None:
+    assert "release.model" in mlbuild("graph", "pipelines/words.yaml").out.split("datasets.")[0]

@@ -93,6 +93,9 @@ def resolve(
         scope = Scope({"params": params}, "'release'", problems)
         release = settle_release(released, drafts, targets, scope)
     ledger = with_ledger(tree, problems)
+    if released is not None and not ledger:
+        hint = "leave 'ledger: none' out: a release is what the ledger records of a commit"
+        problems.add(released.section, "'release' needs the ledger", hint=hint)
     strict = flag(tree.get("strict"), "'strict'", problems)
     problems.raise_any()
     return ResolvedPipeline(

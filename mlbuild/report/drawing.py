@@ -43,7 +43,7 @@ def _origin(source: Source) -> str:
     if isinstance(source, StageOutput):
         return source.stage
     if isinstance(source, DatasetRef):
-        return f"datasets.{source.name}"
+        return str(source)
     assert isinstance(source, PathRef)
     return source.path
 

@@ -232,7 +232,7 @@ def _sources(item: Input | None) -> dict[str, str]:
 def _worded(source: Source) -> str:
     if isinstance(source, StageOutput):
         return f"{source.stage}.{source.output}"
-    return f"datasets.{source.name}" if isinstance(source, DatasetRef) else source.path
+    return str(source) if isinstance(source, DatasetRef) else source.path
 
 
 def _both(

@@ -64,6 +64,8 @@ def explanation(told: Explanation, everything: bool = False) -> list[str]:
     lines = [f"{item.stage.name}: {item.decision}"]
     if item.reasons:
         lines[0] += f" ({words.reasons(item.reasons)})"
+    if item.note:
+        return [f"{item.stage.name}: excluded", f"  {item.note}"]
     if item.key is None:
         waits_for = ", ".join(told.waits_for) or "an input"
         lines.append(f"  {waits_for} must be built first: then more is known")

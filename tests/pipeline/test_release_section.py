@@ -201,6 +201,11 @@ def test_what_is_wrong_is_told_with_a_remedy(
     assert hint is None or f"  hint: {hint}\n" in told
 
 
+def test_a_release_without_a_ledger_is_refused(project) -> None:
+    told = refused(project, BODY + "ledger: none\nrelease: {artifacts: {net: train.model}}\n")
+    assert ": 'release' needs the ledger\n" in told
+
+
 def test_an_artifact_that_the_release_does_not_have_is_told(project) -> None:
     text = BODY + "  again: {uses: to/coreml, inputs: {model: release.nte}}\n"
     told = refused(project, text + "release: {artifacts: {net: train.model}}\n")

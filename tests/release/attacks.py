@@ -64,8 +64,8 @@ class Scene:
 
     def _everywhere(self, old: str, new: str) -> None:
         for path in self.folder.iterdir():
-            if path.is_file() and old in (text := path.read_text("utf-8")):
-                path.write_text(text.replace(old, new), "utf-8")
+            if path.is_file() and old.encode() in (data := path.read_bytes()):
+                path.write_bytes(data.replace(old.encode(), new.encode()))
 
     def _refresh(self, manifest: Any) -> None:
         for row in manifest["files"]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlbuild.errors import DataError
+from mlbuild.lazily import lazily
 from mlbuild.records import StageRecord
 from mlbuild.release.checking.finding import About, Finding
 from mlbuild.release.manifest_reading import NAME, Manifest, ManifestArtifact
@@ -13,6 +15,11 @@ from mlbuild.released import Tagged, file_at, releases
 from mlbuild.store.ledger import record_of
 from mlbuild.store.sections import split
 from mlbuild.store.yaml12 import load
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazily("yaml")  # 35 ms
 
 LEDGER = "dvc.lock"
 _ELSEWHERE = "the release was not made from this commit: get it again from where it was published"
@@ -81,8 +88,8 @@ def _record(blocks: Mapping[str, str], stage: str, key: str) -> StageRecord | No
             continue  # parsing each of a thousand stages would take seconds
         try:
             found = record_of(load(block)[name])
-        except (ValueError, KeyError, TypeError):
-            continue
+        except (yaml.YAMLError, ValueError, KeyError, TypeError):
+            continue  # spoiled by a merge
         if found and found[0] == stage and found[1].key == key:
             return found[1]
     return None

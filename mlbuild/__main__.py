@@ -85,8 +85,10 @@ def record_name(argv: list[str], where: str, tty: bool) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables that what a run does may depend on."""
-    names = [n for n in os.environ if n.startswith("MLBUILD_") or n == "CI"]
+    """The variables that what a run does may depend on. Values of secrets stand in no file."""
+    secret = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+    ours = [n for n in os.environ if n.startswith("MLBUILD_") or n == "CI"]
+    names = [n for n in ours if not n.endswith(secret)]
     return {name: os.environ[name] for name in names}
 
 

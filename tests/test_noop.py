@@ -197,6 +197,15 @@ def test_another_environment_is_another_question(project, env):
     assert known(call(project, env={"OTHER": "1"}))
 
 
+@pytest.mark.parametrize("name", ["MLBUILD_SIGNING_KEY", "MLBUILD_TOKEN"])
+def test_the_value_of_a_secret_is_in_no_record(project, monkeypatch, name):
+    monkeypatch.setenv(name, "value of a secret")
+    record(project)
+    (written,) = (project / ".mlbuild/noop").iterdir()
+    assert b"value of a secret" not in written.read_bytes()
+    assert known(call(project, env={name: "another"}))
+
+
 def test_another_version_of_mlbuild_is_another_question(project, monkeypatch):
     monkeypatch.setattr(noop, "__version__", "0.0.1")
     record(project)

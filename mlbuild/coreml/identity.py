@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from .description import describe
 from .labels import class_labels
 from .mil.reader import read_function
 from .mil.weights import WeightFiles
@@ -18,10 +19,24 @@ def labels_of(path: str | Path) -> list[str]:
     """The labels of a classifier in the order of its scores; none for other models."""
     files = open_model(path)
     if files.spec.WhichOneof("Type") != "mlProgram":
-        return [str(label) for label in describe(files.spec).class_labels]
+        return [str(label) for label in _declared(files.spec)]
     name = files.spec.description.defaultFunctionName or None
     function, weights = read_function(files.spec.mlProgram, name), WeightFiles(files.folder)
     return [str(label) for label in class_labels(function, weights)]
+
+
+def _declared(spec: Any) -> Sequence[str | int]:
+    """What a model of another type declares itself; of a pipeline, what its last classifier does.
+
+    Source: Core ML specification, the oneof ClassLabels of every classifier.
+    """
+    message = getattr(spec, spec.WhichOneof("Type"))
+    if "ClassLabels" in message.DESCRIPTOR.oneofs_by_name:
+        kind = message.WhichOneof("ClassLabels")
+        return tuple(getattr(message, kind).vector) if kind else ()
+    pipeline = getattr(message, "pipeline", message)  # of a PipelineClassifier
+    found = (_declared(inner) for inner in reversed(getattr(pipeline, "models", ())))
+    return next((labels for labels in found if labels), ())
 
 
 def content_of(path: str | Path) -> str:

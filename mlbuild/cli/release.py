@@ -107,7 +107,7 @@ def command(
         dry=dry_run,
         version=version,
         reason=reason,
-        waived=_waivers(waive),
+        waived=waivers_of(waive),
         channels=channels,
         publish=not no_publish,
         push=not no_push,
@@ -159,7 +159,7 @@ def project_of(loaded: Pipeline, built: Variation, progress: Progress) -> flow.P
     )
 
 
-def _waivers(given: Sequence[str]) -> dict[str, str]:
+def waivers_of(given: Sequence[str]) -> dict[str, str]:
     """`validate[bits=6].psnr_db=REASON`: a variant's name holds '=' itself."""
     found: dict[str, str] = {}
     for text in given:

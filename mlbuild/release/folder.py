@@ -70,7 +70,8 @@ def assemble(facts: ReleaseFacts, built: Built, work: Path) -> None:
 
 def sweep(parent: Path) -> None:
     """Removes what a release that was cut off left half made."""
-    remove(parent / _WORK)
+    with explained("clearing up after a release", parent / _WORK):
+        remove(parent / _WORK)
 
 
 def files_of(folder: Path) -> list[tuple[str, int]]:

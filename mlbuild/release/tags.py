@@ -245,11 +245,13 @@ def _push(root: Path, objects: Sequence[tuple[NewTag, str]]) -> None:
     if "already exists" in told:
         what = f"{REMOTE} has one of the tags {names} already: somebody else released meanwhile"
         hint = "git fetch --tags, and release again: the version is decided anew"
-        raise DataError(Problem(what, got=_last_lines(told), hint=hint))
+        raise DataError(Problem(what, got=_what_matters(told), hint=hint))
     what = f"the tags {names} could not be pushed to {REMOTE}"
     hint = "put that right and release again: it goes on from here"
-    raise DataError(Problem(what, got=_last_lines(told), hint=hint))
+    raise DataError(Problem(what, got=_what_matters(told), hint=hint))
 
 
-def _last_lines(text: str) -> str:
-    return " / ".join([line.strip() for line in text.splitlines() if line.strip()][-3:])
+def _what_matters(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    matter = [line for line in lines if line.startswith(("remote:", "fatal:", "error:", "!"))]
+    return " / ".join((matter or lines)[:4])

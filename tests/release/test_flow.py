@@ -302,9 +302,9 @@ def test_a_combination_that_the_ledger_does_not_name_is_refused(team: Team) -> N
     team.commit("the file alone")
     with pytest.raises(DataError) as error:
         team.release()
-    assert error.value.render().startswith("stage 'train' differs from the ledger\n") or (
-        "stage 'train' differs from the ledger" in error.value.render()
-    )
+    told = error.value.render().splitlines()
+    assert told[0].endswith(": stage 'train' differs from the ledger")
+    assert told[-1] == "  hint: mlbuild run p.yaml, and commit the ledger"
     assert team.tags() == []
 
 

@@ -35,6 +35,7 @@ DIFFERENCES = [
     ("less of what should be low", 3, 2.5, "min", "MB", Cell("▼ -500.0 kB, better", Tone.GOOD)),
     ("neither is better", 3, 4, "none", "", Cell("▲ +1")),
     ("equal", 3, 3.0, "max", "", Cell("=")),
+    ("rounding of nothing", 6e-16, 8e-16, "min", "", Cell("=")),
     ("new", None, 3, "max", "", Cell("")),
     ("gone", 3, None, "max", "", Cell("")),
     (

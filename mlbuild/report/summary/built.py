@@ -24,7 +24,7 @@ from mlbuild.records import (
 )
 from mlbuild.report.summary.before import Before, Revision
 from mlbuild.report.summary.changed import Change, changes
-from mlbuild.report.summary.figures import flat, number
+from mlbuild.report.summary.figures import flat, number, same
 
 _ABOUT = ("Report", "Page")  # outputs that tell of others
 
@@ -229,7 +229,7 @@ def _figures(
         better = meaning.better if meaning else _direction(gated.get(name))
         one, two = now.get(name), before.get(name)
         unit = meaning.unit if meaning else ""
-        moved = bool(before) and number(one) != number(two)
+        moved = bool(before) and not same(number(one), number(two))
         # Sizes have a table of their own, and what has a dot is one of many.
         telling = better != "none" and unit != "MB" and "." not in name
         main = name in gated or name == "psnr_db" or (telling and (first or moved))

@@ -9,6 +9,7 @@ from mlbuild.records import Json
 from mlbuild.report import words
 from mlbuild.report.summary.page import Cell, Tone
 
+_NOTHING = 1e-9  # errors below are float64's own: one is not better than the other
 _EQUAL_DB = 200  # what parity records of equal answers
 
 
@@ -73,7 +74,7 @@ def difference(before: Json, now: Json, better: str, unit: str = "") -> Cell:
     old, new = number(before), number(now)
     if old is None or new is None:
         return Cell("")
-    if old == new:
+    if same(old, new):
         return Cell("=")
     delta = new - old
     if not math.isfinite(delta):
@@ -86,6 +87,13 @@ def difference(before: Json, now: Json, better: str, unit: str = "") -> Cell:
         return Cell(f"{text}, within its interval", Tone.DOUBT)
     improved = (delta > 0) == (better == "max")
     return Cell(f"{text}, {'better' if improved else 'worse'}", Tone.GOOD if improved else Tone.BAD)
+
+
+def same(old: float | None, new: float | None) -> bool:
+    """Whether two figures are equal, or both are what rounding leaves of nothing."""
+    if old is None or new is None:
+        return old is new
+    return old == new or max(abs(old), abs(new)) < _NOTHING
 
 
 def _within(old: float, now: Json) -> bool:

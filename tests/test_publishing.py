@@ -1,6 +1,8 @@
 """What a publisher may be told: the whole table, and every way to get it wrong."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlbuild.publishing import KINDS, check_spec, kind_of, option
 
@@ -143,3 +145,13 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
 def test_every_kind_and_key_says_what_it_is() -> None:
     assert all(k.target.help and all(o.help for o in k.options.values()) for k in KINDS.values())
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.floats()
+_KEYS = st.sampled_from([*KINDS, *(k for kind in KINDS.values() for k in kind.options), "other"])
+
+
+@given(st.dictionaries(_KEYS | st.integers(), _LEAVES | st.lists(_LEAVES, max_size=2)))
+def test_whatever_is_written_there_is_right_or_told(spec: dict[object, object]) -> None:
+    fault = check_spec(spec)
+    assert fault is None or (fault.problem.render() and fault.key in (None, *map(str, spec)))

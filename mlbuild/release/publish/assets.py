@@ -22,9 +22,11 @@ from pathlib import Path
 
 from mlbuild.errors import Problem
 from mlbuild.release.publish.contents import CHUNK, Held, contents, digest
-from mlbuild.release.publish.protocol import SIGNATURES, Bundle, PublishError
+from mlbuild.release.publish.protocol import SIGNATURES, Bundle, PublishError, explained
+from mlbuild.store.files import alive
 
 SUMS = "SHA256SUMS"
+_WORK = ".assets-"
 # Services rename what holds anything else.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
@@ -70,17 +72,28 @@ def packed(release: Bundle, mode: str) -> Iterator[list[Asset]]:
         PublishError: two assets would have one name, or a name that services change.
     """
     held = contents(release)
-    work = Path(tempfile.mkdtemp(prefix=".assets-", dir=release.folder.parent))
+    with explained(f"packing {release.name} {release.version}"):
+        _sweep(release.folder.parent)
+        work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=release.folder.parent))
     try:
-        assets = [
-            _asset(release, unit, list(members), mode, work)
-            for unit, members in groupby(held, key=lambda h: _unit(h.path))
-        ]
-        assets.append(_sums(assets, work))
+        with explained(f"packing {release.name} {release.version}"):
+            assets = [
+                _asset(release, unit, list(members), mode, work)
+                for unit, members in groupby(held, key=lambda h: _unit(h.path))
+            ]
+            assets.append(_sums(assets, work))
         _check_names(assets)
         yield sorted(assets, key=lambda a: a.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the zips of processes that are no more."""
+    for work in folder.glob(f"{_WORK}*"):
+        pid = work.name.removeprefix(_WORK).partition("-")[0]
+        if pid.isdecimal() and not alive(pid):
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _unit(path: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbuild.errors import Problem
-from mlbuild.release.publish.protocol import MANIFEST, Bundle, PublishError
+from mlbuild.release.publish.protocol import MANIFEST, Bundle, PublishError, explained
 
 CHUNK = 1 << 20  # bytes in memory at a time
 
@@ -33,8 +33,9 @@ def contents(release: Bundle) -> list[Held]:
         PublishError: there is no manifest of this release, or something is no plain file.
     """
     _check_manifest(release)
-    files = sorted(_files(release.folder, ""))
-    return [_held(release.folder, path) for path in files]
+    with explained(str(release.folder)):
+        files = sorted(_files(release.folder, ""))
+        return [_held(release.folder, path) for path in files]
 
 
 def _check_manifest(release: Bundle) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from mlbuild.records import Progress
 from mlbuild.release.publish.contents import Held, contents
 from mlbuild.release.publish.latest import LATEST, moves, pointer
-from mlbuild.release.publish.placing import clear, copy, differing, explained, sync
+from mlbuild.release.publish.placing import clear, copy, differing, sync
 from mlbuild.release.publish.protocol import (
     MANIFEST,
     Bundle,
     PublishError,
     differs,
+    explained,
     narrator,
     objection,
 )
@@ -32,26 +33,35 @@ class Folder:
 
     def check(self, release: Bundle) -> str | None:
         """What would stand in the way; looks only."""
-        return objection(lambda: self._look(release))
+        with_words = explained(self.name)(self._look)
+        return objection(lambda: with_words(release))
 
     def stage(self, release: Bundle) -> None:
         """Copies into a hidden folder beside the final one."""
+        with explained(self.name):
+            self._stage(release)
+
+    def reveal(self, release: Bundle) -> str:
+        """Renames the staged folder, then moves the pointer on."""
+        with explained(self.name):
+            return self._reveal(release)
+
+    def _stage(self, release: Bundle) -> None:
         held = contents(release)
         final, staged = self._places(release)
         if self._published(release, held, final):
             return
-        with explained(self.name), self._alone(release):
+        with self._alone(release):
             clear(staged, {h.path for h in held})
             tell = narrator(self.name, self._progress, sum(h.size for h in held))
             for one in held:
                 copy(one, staged / one.path)
                 tell(one.size, one.path)
 
-    def reveal(self, release: Bundle) -> str:
-        """Renames the staged folder, then moves the pointer on."""
+    def _reveal(self, release: Bundle) -> str:
         held = contents(release)
         final, staged = self._places(release)
-        with explained(self.name), self._alone(release):
+        with self._alone(release):
             if not self._published(release, held, final):
                 if problem := differing(staged, held, published=False):
                     raise PublishError(f"{self.name}: not staged: {problem[0]}: {problem[1]}")

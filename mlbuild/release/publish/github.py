@@ -98,13 +98,14 @@ class GitHub:
 
     def _look(self, release: Bundle) -> None:
         self._client.ask("GET", self._repo)
-        if not release.folder.is_dir():
-            if self._release(release):
-                raise PublishError(f"{self.name}: {release.tag} is published there already")
-            return
+        published, draft = self._release(release), self._draft(release)
+        written = release.folder.is_dir()
+        if published and not written:
+            raise PublishError(f"{self.name}: {release.tag} is published there already")
+        if not (written and (published or draft)):
+            return  # nothing to compare: packing would take a while
         with packed(release, option(self._spec, "assets")) as assets:
-            draft = None if self._published(release, assets) else self._draft(release)
-            if draft:
+            if not self._published(release, assets):
                 self._refuse_strangers(draft, assets)
 
     def _release(self, release: Bundle) -> Any:

@@ -97,10 +97,11 @@ class GitLab:
 
     def _look(self, release: Bundle) -> None:
         found = self._release(release)  # a job's token may see releases, and not the project
-        if not release.folder.is_dir():
-            if found:
-                raise PublishError(f"{self.name}: {release.tag} is published there already")
-            return
+        written = release.folder.is_dir()
+        if found and not written:
+            raise PublishError(f"{self.name}: {release.tag} is published there already")
+        if not (written and (found or self._files(release))):
+            return  # nothing to compare: packing would take a while
         with packed(release, option(self._spec, "assets")) as assets:
             if not self._published(release, assets):
                 self._refuse_strangers(release, assets)

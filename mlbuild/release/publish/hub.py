@@ -13,13 +13,14 @@ from pathlib import Path, PurePosixPath
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Progress
 from mlbuild.release.publish.contents import Held, contents
-from mlbuild.release.publish.placing import copy, explained, same
+from mlbuild.release.publish.placing import copy, same
 from mlbuild.release.publish.protocol import (
     MANIFEST,
     SIGNATURES,
     Bundle,
     PublishError,
     differs,
+    explained,
     narrator,
     objection,
 )
@@ -37,33 +38,36 @@ class HubFolder:
 
     def check(self, release: Bundle) -> str | None:
         """What would stand in the way; looks only."""
-        return objection(lambda: self._look(release))
+        with_words = explained(self.name)(self._look)
+        return objection(lambda: with_words(release))
 
     def stage(self, release: Bundle) -> None:
         """Copies what is new into a hidden folder of the repository."""
-        held = contents(release)
-        if self._published(release, held):
-            return
-        tell = narrator(self.name, self._progress, sum(h.size for h in held))
         with explained(self.name):
-            staged = self._top / _STAGED
-            staged.mkdir(parents=True, exist_ok=True)
-            (staged / ".gitignore").write_text("*\n", encoding="utf-8")
-            for one in held:
-                if not same(one, self._top / one.path):
-                    copy(one, staged / "files" / one.path)
-                tell(one.size, one.path)
+            held = contents(release)
+            if not self._published(release, held):
+                self._stage(held)
 
     def reveal(self, release: Bundle) -> str:
         """Moves the files into place, removes those of the version before, commits and tags."""
-        held = contents(release)
         with explained(self.name):
+            held = contents(release)
             if not self._published(release, held):
                 self._exchange(held)
             shutil.rmtree(self._top / _STAGED, ignore_errors=True)
-        if self._commits:
-            self._commit(release, held)
+            if self._commits:
+                self._commit(release, held)
         return str(self._top)
+
+    def _stage(self, held: list[Held]) -> None:
+        tell = narrator(self.name, self._progress, sum(h.size for h in held))
+        staged = self._top / _STAGED
+        staged.mkdir(parents=True, exist_ok=True)
+        (staged / ".gitignore").write_text("*\n", encoding="utf-8")
+        for one in held:
+            if not same(one, self._top / one.path):
+                copy(one, staged / "files" / one.path)
+            tell(one.size, one.path)
 
     def _look(self, release: Bundle) -> None:
         held = contents(release) if release.folder.is_dir() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mlbuild.release.publish.contents import CHUNK, Held, digest
@@ -87,13 +87,3 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Turns what a file system refuses into a message."""
-    try:
-        yield
-    except OSError as error:
-        file = f" ({error.filename})" if error.filename else ""
-        raise PublishError(f"{name}: {error.strerror or error}{file}") from error

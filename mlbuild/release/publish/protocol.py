@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -113,3 +114,13 @@ def differs(name: str, release: Bundle, file: str, why: str) -> PublishError:
             hint="a published version never changes: release a new one",
         )
     )
+
+
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turns what a file system refuses into a message."""
+    try:
+        yield
+    except OSError as error:
+        file = f" ({error.filename})" if error.filename else ""
+        raise PublishError(f"{name}: {error.strerror or error}{file}") from error

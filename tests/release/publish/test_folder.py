@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbuild.release.publish import placing
+from mlbuild.release.publish import contents, placing
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher, PublishError
 from tests.release.publish.bundles import tree, write_release
@@ -236,6 +236,20 @@ def test_a_full_disk_is_told_in_words(
     with pytest.raises(PublishError) as caught:
         publisher().stage(release)
     assert caught.value.render() == "folder shelf: No space left on device (/shelf/x)"
+
+
+def test_a_folder_that_cannot_be_read_is_told_in_words(
+    publisher: Open, release: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/releases/x")
+
+    monkeypatch.setattr(contents, "digest", refused)
+    said = f"{release.folder}: Permission denied (/releases/x)"
+    assert publisher().check(release) == said
+    with pytest.raises(PublishError) as caught:
+        publisher().stage(release)
+    assert caught.value.render() == said
 
 
 def test_a_pointer_of_something_else_is_refused(

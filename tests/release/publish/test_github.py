@@ -569,6 +569,7 @@ def test_a_dry_run_without_a_folder_asks_whether_the_version_is_free(
     unwritten = Bundle(tmp_path / "no", "dogs", "1.2.0", release.tag, release.commit, "")
     assert publisher().check(unwritten) is None
     publisher().stage(release)
+    assert publisher().check(unwritten) is None
     github.push()
     publisher().reveal(release)
     assert publisher().check(unwritten) == (
@@ -602,6 +603,18 @@ def test_packing_leaves_nothing_behind(
 ) -> None:
     publisher().stage(release)
     assert [p.name for p in release.folder.parent.iterdir()] == ["v1.2.0"]
+
+
+def test_zips_of_a_process_that_was_killed_are_swept(
+    github: GitHubDouble, publisher: Open, release: Bundle
+) -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    (release.folder.parent / f".assets-{child.pid}-x").mkdir()
+    ours = release.folder.parent / f".assets-{os.getpid()}-y"
+    ours.mkdir()
+    publisher().stage(release)
+    assert [p for p in release.folder.parent.iterdir() if p.name[0] == "."] == [ours]
 
 
 def test_zips_hold_sorted_members_of_a_fixed_date(

@@ -30,6 +30,7 @@ class _Reasons:
     patch: list[str] = field(default_factory=list)
 
     def result(self) -> tuple[str, tuple[str, ...]]:
+        """The highest level that anything asks for, and what asks for it."""
         for level in LEVELS:
             found: list[str] = getattr(self, level)
             if found:

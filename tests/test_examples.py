@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from tests.conftest import ROOT
 EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if (p / "pipelines").is_dir())
 CACHE = cache_dir()  # the user's: toolchains and downloads are shared
 QUICK = ("07_own_stage_kind",)
+# What a README tells to set: a key of this test only, 32 bytes in base64.
+SECRETS = {"MLBUILD_OTA_SIGNING_KEY": base64.b64encode(bytes(range(32))).decode()}
 # What a README may differ in from one machine to another.
 _TIMES = re.compile(r"\b\d+(?:\.\d+)?(?: ms| s| min(?: \d+ s)?| h(?: \d+ min)?)(?= |$|:)")
 _PROGRESS = re.compile(r"^ +\S+: +\d+ % ")
@@ -70,7 +73,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def run(own: Path, command: str) -> subprocess.CompletedProcess[str]:
     words = command.split()
     assert words[:2] == ["mlbuild", "run"]
-    environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
+    environment = {**os.environ, **SECRETS, "PYTHONPATH": os.fspath(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "mlbuild", *words[1:]],
         cwd=own, env=environment, capture_output=True, text=True, timeout=1800,

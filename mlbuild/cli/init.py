@@ -78,7 +78,7 @@ def command(
     ask = asking.Terminal() if _on_terminal() and not yes else asking.Silent()
     told = (task, framework, target, data, model)
     if ci not in (None, "none") and not any(told) and (known := _pipelines(folder, name)):
-        return _only_ci(folder, str(ci), asking.one_of(known))
+        return _only_ci(folder, str(ci), asking.one_of(known), remote)
     name = chosen.checked_name(name or ask.text("Name of the pipeline", chosen.name_for(folder)))
     if (file := folder / "pipelines" / f"{name}.yaml").exists():
         raise writing.there(file)
@@ -125,10 +125,13 @@ def _make(made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_
     return 0
 
 
-def _only_ci(folder: Path, service: str, pipeline: Path) -> int:
+def _only_ci(folder: Path, service: str, pipeline: Path, remote: str | None) -> int:
     root = project.root_of(folder)
-    for line in writing.add_ci(service, pipeline, root, project.remote_of(root)):
+    for line in writing.add_ci(service, pipeline, root, remote or project.remote_of(root)):
         click.echo(line)
+    if remote:
+        project.make_dvc(root)
+        click.echo(project.add_remote(root, remote, Path.cwd()))
     return 0
 
 

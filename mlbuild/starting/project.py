@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,10 @@ def add_remote(root: Path, url: str, here: Path) -> str:
     config = dvc_folder(root)
     if config and re.search(r"^\s*remote\s*=", _text(config / "config"), re.MULTILINE):
         return f"kept the DVC remote that {config / 'config'} names"
-    place = url if re.match(r"[a-z0-9+]+://", url) else str((here / url).resolve())
+    place = url
+    if not re.match(r"[a-z0-9+]+://", url) and not Path(url).is_absolute():
+        # DVC keeps it relative, so that the project may be moved together with it.
+        place = os.path.relpath((here / url).resolve(), root.resolve())
     command = [sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", REMOTE, place]
     try:
         subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
@@ -64,7 +68,7 @@ def add_remote(root: Path, url: str, here: Path) -> str:
         said = (error.stderr or error.stdout).strip().splitlines() or ["nothing"]
         problem = Problem(f"DVC does not take '{url}' as a remote", got=said[0])
         raise DataError(problem) from error
-    return f"made {place} the team's DVC remote"
+    return f"made {url} the team's DVC remote"
 
 
 def remote_of(root: Path) -> str:

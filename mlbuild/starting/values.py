@@ -41,8 +41,9 @@ _TOLD = {
 _NONE = (
     "pixels", "grey", "side", "label", "source", "pictures", "guess", "annotations", "images",
     "masks", "rate", "window", "session", "text", "target_column", "header", "exclude", "gaps",
-    "classification", "epochs", "strokes", "samples", "shapes", "drawn", "validated", "reports", "needs", "drawn_from",
-    "model", "model_told", "type", "toolchain", "regression", "trusted",
+    "classification", "epochs", "strokes", "samples", "shapes", "drawn", "validated",
+    "reports", "needs", "drawn_from", "model", "model_told", "type", "toolchain", "regression",
+    "trusted",
 )  # fmt: skip
 _FLOAT_ONLY = ("segmentation", "sound", "activity", "tabular", "drawing", "image-similarity",
                "style-transfer", "text-generation")  # fmt: skip

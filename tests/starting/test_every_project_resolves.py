@@ -46,7 +46,7 @@ def test_a_task_without_data_begins_with_data_of_a_package(task: str, framework:
     assert all(dataset.scheme != "path" for dataset in made.resolved.datasets.values())
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", [TARGETS[0], TARGETS[-1]])
 @pytest.mark.parametrize("task", [n for n in TASKS if n != "convert-only"])
 def test_every_target_can_be_asked_for(task: str, target: str) -> None:
     made = _made("--task", task, "--target", target)

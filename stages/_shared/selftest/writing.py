@@ -84,7 +84,6 @@ def write(
         model=file,
         included=include,
         pictures=pictures,
-        platform="Linux or macOS",
         tolerances=list(tolerances.items()),
         samples=len(recorded),
         tie=TIE,

@@ -115,6 +115,7 @@ KIND = Kind(
         "mcnemar_p": Metric(
             "How likely a split into worse and better this uneven is by chance: McNemar's exact "
             "test, two-sided; of errors the sign test.",
+            better="none",
         ),
         "detectable": Metric(
             "The loss (of accuracy, or in mean error) that these samples would have shown four "

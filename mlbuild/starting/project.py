@@ -61,12 +61,13 @@ def add_remote(root: Path, url: str, here: Path) -> str:
     if not re.match(r"[a-z0-9+]+://", url) and not Path(url).is_absolute():
         # DVC keeps it relative, so that the project may be moved together with it.
         place = os.path.relpath((here / url).resolve(), root.resolve())
-    command = [sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", REMOTE, place]
+    command = [sys.executable, "-m", "dvc", "remote", "add", "-d", REMOTE, place]
     try:
         subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines() or ["nothing"]
-        problem = Problem(f"DVC does not take '{url}' as a remote", got=said[0])
+        told = next((line for line in said if line.startswith("ERROR")), said[-1])
+        problem = Problem(f"DVC does not take '{url}' as a remote", got=told)
         raise DataError(problem) from error
     return f"made {url} the team's DVC remote"
 

@@ -258,6 +258,7 @@ def test_dvc_s_refusal_of_a_remote_is_told(capsys: pytest.CaptureFixture[str]) -
     assert main(["init", "app", "--name", "b", "--remote", "s3://b/p"]) == 4
     said = capsys.readouterr().err
     assert said.startswith("DVC does not take 's3://b/p' as a remote\n  got: ERROR: ")
+    assert "matched as neither section nor keyword" in said
 
 
 def _asked(monkeypatch: pytest.MonkeyPatch, answers: str, *arguments: str) -> str:

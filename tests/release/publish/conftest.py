@@ -1,5 +1,6 @@
 """What tests of publishers share: a release, a clock, no proxy of the developer's."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # no .netrc, no .aws, no .gitconfig
+
+
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher
 from tests.release.publish.bundles import tree, write_release
@@ -53,11 +51,6 @@ def _die_at(moment: int) -> None:
 def _publish(place: Publisher, release: Bundle) -> None:
     place.stage(release)
     place.reveal(release)
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is cut here
 
 
 def test_a_reader_of_the_folder_sees_whole_versions_only(tmp_path: Path, release: Bundle) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ import click
 
 from mlbuild.build import Pipeline, RunOptions
 from mlbuild.cli import modeljob, options
-from mlbuild.cli.progress import told_on
 from mlbuild.errors import Problem, UsageError
 from mlbuild.lazily import lazily
 from mlbuild.records import BuildResult, Json, Progress
-from mlbuild.report.terminal import plain_console
+from mlbuild.store import gitignore
+from mlbuild.store.commit import RELEASES
 from mlbuild.store.pins import SUFFIX, Variation, read_head
 from mlbuild.store.project import Store
 
@@ -27,8 +28,8 @@ else:  # `mlbuild release --help` needs none of it
     flow, promoting = lazily("mlbuild.release.flow"), lazily("mlbuild.release.promoting")
     signing, telling = lazily("mlbuild.release.signing"), lazily("mlbuild.release.telling")
 
+_QUIET_SECONDS = 5.0
 _WAIVER = re.compile(r"([^=\[]+(?:\[[^\]]*\][^=]*)?)=(.*)", re.S)
-_FOLDER = "releases"
 
 
 @click.command(
@@ -62,7 +63,7 @@ _FOLDER = "releases"
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help=f"Where folders of releases go; '{_FOLDER}' of the project by default.",
+    help=f"Where folders of releases go; '{RELEASES}' of the project by default.",
 )
 @options.variations
 @options.JSON
@@ -91,10 +92,7 @@ def command(
     built = variation_of(pipeline, profiles, sets)
     loaded = Pipeline.load(pipeline, profiles=built.profiles, sets=built.sets)
     if new_key is not None:
-        public = new_key.with_name(f"{new_key.name}.pub")
-        signing.new_key(new_key, public)
-        click.echo(f"{new_key}: keep it secret\n{public}: commit it, and name it in release: sign:")
-        return 0
+        return _make_key(new_key, loaded.root)
     tell = _silent if as_json else click.echo
     if promote is not None:
         names = promoting.promote(loaded.resolved, promote, channels, push=not no_push, dry=dry_run)
@@ -103,7 +101,7 @@ def command(
         click.echo(json.dumps(event) if as_json else shown)
         return 0
     wish = flow.Wish(
-        folder=(output or loaded.root / _FOLDER).absolute(),
+        folder=(output or loaded.root / RELEASES).absolute(),
         dry=dry_run,
         version=version,
         reason=reason,
@@ -112,13 +110,24 @@ def command(
         publish=not no_publish,
         push=not no_push,
     )
-    with told_on(plain_console(stderr=True), "release") as progress:
-        done = flow.release(project_of(loaded, built, progress), wish, tell)
+    done = flow.release(project_of(loaded, built, _Patient()), wish, tell)
     if as_json:
         click.echo(json.dumps(telling.event(done, loaded.root)))
     else:
         click.echo(telling.text(done, loaded.root))
     return done.exit_code
+
+
+def _make_key(private: Path, root: Path) -> int:
+    """A key pair; the private one is kept out of git."""
+    public, place = private.with_name(f"{private.name}.pub"), private.absolute().resolve()
+    signing.new_key(private, public)
+    click.echo(f"{private}: keep it secret")
+    if place.is_relative_to(root.resolve()):
+        for file in gitignore.ignore(root, [place.relative_to(root.resolve()).as_posix()]):
+            click.echo(f"{file.relative_to(root)}: keeps it out of git; commit that")
+    click.echo(f"{public}: commit it, and name it in release: sign:")
+    return 0
 
 
 def variation_of(pipeline: Path, profiles: Sequence[str], sets: Sequence[str]) -> Variation:
@@ -169,6 +178,22 @@ def waivers_of(given: Sequence[str]) -> dict[str, str]:
             raise UsageError(Problem("--waive names a gate and a reason", got=text, hint=hint))
         found[match[1].strip()] = match[2].strip()
     return found
+
+
+class _Patient:
+    """Tells of long transfers now and then; no bar, since jobs that look into models have one."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def __call__(self, done: float, total: float | None, text: str) -> None:
+        """Called with bytes done, bytes in all, and of what."""
+        now = time.monotonic()
+        if now - self._told < _QUIET_SECONDS:
+            return
+        self._told = now
+        share = f" {100 * done / total:.0f} %" if total else ""
+        click.echo(f"release: {text}{share}", err=True)
 
 
 def _silent(text: str) -> None:

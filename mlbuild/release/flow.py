@@ -111,7 +111,7 @@ def release(project: Project, wish: Wish, tell: Tell) -> Released:
     gating.check_waivers(pipeline, wish.waived)
     tags.check_channels(spec_of(pipeline), wish.channels)
     places = _publishers(project, wish)
-    ready.require(pipeline, wish.folder, push=wish.push, dry=wish.dry)
+    ready.require(pipeline, wish.folder, project.environ, push=wish.push, dry=wish.dry)
     state = pipeline.root / ".mlbuild"
     with contextlib.ExitStack() as held:
         if not wish.dry:
@@ -121,17 +121,18 @@ def release(project: Project, wish: Wish, tell: Tell) -> Released:
         at = standing(pipeline, wish.version)
         if at.own is not None:
             tell(f"{at.own.tag} is at HEAD: what is missing of that release is completed")
-        prepared = _prepare(project, wish, at)
+        prepared = _prepare(project, wish, at, tell)
         if isinstance(prepared, Released):
             return prepared
         return (_rehearse if wish.dry else _carry_out)(project, wish, at, prepared, places, tell)
 
 
-def _prepare(project: Project, wish: Wish, at: Standing) -> _Prepared | Released:
+def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepared | Released:
     """Built, judged, compared and numbered; or why there is nothing to release."""
     pipeline, waived = project.pipeline, {**at.waived, **wish.waived}
     if wish.dry:
         _require_in_place(project, waived)
+    tell("holding the build against the ledger")
     result, store = project.build(waived)
     if stopped := _stopped(result):
         return stopped

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlbuild.errors import DataError, Problem
@@ -23,12 +24,20 @@ from mlbuild.store.pins import SUFFIX
 _SHOWN = 10  # paths of one kind
 
 
-def require(pipeline: ResolvedPipeline, folder: Path, *, push: bool, dry: bool) -> None:
+def require(
+    pipeline: ResolvedPipeline,
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    push: bool,
+    dry: bool,
+) -> None:
     """Raises a DataError with all that stands in the way of a release.
 
     Args:
         pipeline: with a `release:` section.
         folder: where release folders go.
+        environ: where a signing key is looked up.
         push: whether tags are to be pushed.
         dry: change nothing, not even `.gitignore`.
     """
@@ -41,6 +50,7 @@ def require(pipeline: ResolvedPipeline, folder: Path, *, push: bool, dry: bool) 
         *_ledger(pipeline),
         *_unclean(pipeline),
         *_ignored(root, folder, dry=dry),
+        *_private_key(pipeline, environ),
         *_identity(root),
         *(_unknown_tags(root, pipeline.release.name) if push else ()),
     ]
@@ -51,10 +61,6 @@ def require(pipeline: ResolvedPipeline, folder: Path, *, push: bool, dry: bool) 
 def _ledger(pipeline: ResolvedPipeline) -> Iterator[Problem]:
     """Pipeline file and ledger must be in git: they are what a release refers to."""
     root = pipeline.root
-    if not pipeline.ledger:
-        what = f"pipeline '{pipeline.name}' has no ledger: nobody could tell what a release is from"
-        yield Problem(what, hint="take `ledger: none` out of its file")
-        return
     file = pipeline.file.resolve().relative_to(root.resolve())
     pins = file.with_name(f"{file.stem}{SUFFIX}")
     wanted = [file.as_posix(), pins.as_posix(), "dvc.yaml", "dvc.lock"]
@@ -120,6 +126,18 @@ def _ignored(root: Path, folder: Path, *, dry: bool) -> Iterator[Problem]:
     files = [file.relative_to(root).as_posix() for file in gitignore.ignore(root, [inside])]
     what = f"git did not ignore {inside}/: {_listed(files)} does now"
     yield Problem(what, hint=f"commit it, and release again: git add {' '.join(files)}")
+
+
+def _private_key(pipeline: ResolvedPipeline, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """A key that whoever clones the repository has proves nothing."""
+    sign = pipeline.release.sign if pipeline.release else {}
+    for text in (str(sign.get("key") or ""), environ.get(str(sign.get("key_env")), "").strip()):
+        if not text or "\n" in text or text.startswith("-----BEGIN"):
+            continue
+        path = os.path.relpath(pipeline.root / text, pipeline.root)
+        if not path.startswith("..") and gitignore.tracked(pipeline.root, path):
+            hint = "make another pair (mlbuild release --new-key PATH): this one is known to others"
+            yield Problem(f"git tracks the private key {path}", hint=hint)
 
 
 def _identity(root: Path) -> Iterator[Problem]:

@@ -16,8 +16,9 @@ from mlbuild.cli.release import waivers_of
 from mlbuild.errors import UsageError
 from tests.conftest import Done
 from tests.release.conftest import built_once, team  # noqa: F401 - fixtures
-from tests.release.projects import FILE, RELEASE, STAGES, Team
+from tests.release.projects import FILE, RELEASE, STAGES, Team, git
 
+HELD = "holding the build against the ledger\n"  # the first step is told
 pytestmark = pytest.mark.usefixtures("team")
 
 
@@ -68,7 +69,7 @@ def test_a_dry_run_shows_notes_files_tags_and_publishers(team: Team) -> None:
     done = mlbuild("--dry-run")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert lines[0] == "a dry run: nothing is changed"
+    assert "a dry run: nothing is changed" in lines
     assert "  # dogs 1.0.0" in lines
     assert "would write releases/dogs/v1.0.0" in lines
     assert "would tag dogs@v1.0.0" in lines
@@ -83,7 +84,7 @@ def test_a_gate_that_fails_is_shown_with_its_figures(team: Team) -> None:
     done = mlbuild()
     assert (done.code, done.out) == (
         5,
-        "not released: a gate does not hold\n"
+        f"{HELD}not released: a gate does not hold\n"
         "gates\n"
         "  holds   train: accuracy 0.91 holds\n"
         "  FAILED  train: accuracy 0.91 is below min 0.95\n"
@@ -101,7 +102,7 @@ def test_what_would_have_to_run_is_shown_with_its_reasons(team: Team) -> None:
     done = mlbuild()
     assert (done.code, done.out) == (
         4,
-        "not released: these stages would have to run first\n"
+        f"{HELD}not released: these stages would have to run first\n"
         "  train: code changed\n"
         "  hint: mlbuild run, commit the ledger, mlbuild push; then release\n",
     )
@@ -116,7 +117,7 @@ def test_nothing_to_release_is_no_failure(team: Team) -> None:
     done = mlbuild()
     assert (done.code, done.out) == (
         0,
-        "nothing to release: nothing changed\n"
+        f"{HELD}nothing to release: nothing changed\n"
         '  to release all the same: --version X --reason "why"\n',
     )
     assert event(mlbuild("--json"))["outcome"] == "nothing"
@@ -160,6 +161,19 @@ def test_a_key_pair_is_made_and_nothing_is_released(team: Team, tmp_path: Path) 
     assert key.stat().st_mode & 0o777 == 0o600
     assert b"PUBLIC KEY" in (tmp_path / "keys/release.pub").read_bytes()
     assert team.tags() == []
+
+
+def test_a_private_key_in_the_project_is_kept_out_of_git(team: Team) -> None:
+    done = mlbuild("--new-key", "keys/release")
+    assert (done.code, done.out) == (
+        0,
+        "keys/release: keep it secret\n"
+        "keys/.gitignore: keeps it out of git; commit that\n"
+        "keys/release.pub: commit it, and name it in release: sign:\n",
+    )
+    team.commit()
+    tracked = git(team.root, "ls-files", "keys").splitlines()
+    assert tracked == ["keys/.gitignore", "keys/release.pub"]
 
 
 def test_the_folder_can_be_elsewhere(team: Team, tmp_path: Path) -> None:

@@ -43,15 +43,6 @@ def test_a_project_that_was_never_built_is_refused(empty: Team) -> None:
     )
 
 
-def test_a_pipeline_without_ledger_is_refused(empty: Team) -> None:
-    empty.write(f"ledger: none\n{STAGES}")
-    empty.built()
-    assert refused(empty) == (
-        "pipeline 'dogs' has no ledger: nobody could tell what a release is from\n"
-        "  hint: take `ledger: none` out of its file"
-    )
-
-
 def test_a_ledger_that_is_not_in_git_is_refused(team: Team) -> None:
     git(team.root, "rm", "-q", "--cached", "dvc.lock")
     (team.root / ".gitignore").write_text("/releases\n/dvc.lock\n")
@@ -187,3 +178,18 @@ def test_a_build_that_was_compared_with_an_older_release_is_refused(team: Team) 
     )
     team.built()
     assert team.release(version="1.0.1", reason="again").outcome == "released"
+
+
+@pytest.mark.parametrize("way", ["key: keys/release", "key_env: RELEASE_KEY"])
+def test_a_private_key_that_is_in_git_is_refused(
+    team: Team, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELEASE_KEY", "./keys/release")
+    (team.root / "keys").mkdir()
+    (team.root / "keys/release").write_text("-----BEGIN PRIVATE KEY-----\n")
+    team.write(STAGES, RELEASE + f"  sign: {{{way}, public_key: keys/release.pub}}\n")
+    team.built()
+    assert refused(team) == (
+        "git tracks the private key keys/release\n"
+        "  hint: make another pair (mlbuild release --new-key PATH): this one is known to others"
+    )

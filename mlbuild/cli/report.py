@@ -13,8 +13,9 @@ from mlbuild.cli.pipelines import is_file
 from mlbuild.errors import DataError, Problem, UsageError
 from mlbuild.report.summary.badge import built_badge
 from mlbuild.report.summary.before import RELEASE, Before, Revision, released, revision
-from mlbuild.report.summary.built import Built, Meaning, Shelf, gather
+from mlbuild.report.summary.built import Built
 from mlbuild.report.summary.built_page import page
+from mlbuild.report.summary.gathering import Meaning, Shelf, gather
 from mlbuild.report.summary.html import html
 from mlbuild.report.summary.json import built_json
 from mlbuild.report.summary.markdown import markdown
@@ -126,15 +127,24 @@ def _built(
 ) -> Built:
     pipeline = Pipeline.load(file, profiles=profiles, sets=sets)
     planned = pipeline.plan()
-    then, notes = _revision(pipeline, against)
+    if against == RELEASE and pipeline.resolved.release is None:
+        hint = "add one, or name a git revision"
+        raise UsageError("--against release: the pipeline has no 'release:' section", hint=hint)
+    last, notes = _released(pipeline, against == RELEASE)
+    then = last
+    if against not in (None, RELEASE):
+        then, notes = revision(pipeline.root, str(against)), ()
     place = pipeline.store.object_path
-    before = Before(then, pipeline.root, pipeline.resolved.file, place) if then else None
+    before, release = (
+        Before(at, pipeline.root, pipeline.resolved.file, place) if at else None
+        for at in (then, last)
+    )
 
     def meanings(kind: str) -> Mapping[str, Meaning]:
         return pipeline.kinds.get(kind).kind.metrics
 
     shelf = Shelf(place, pipeline.store.recorded)
-    return gather(pipeline.resolved, planned, meanings, shelf, before, notes)
+    return gather(pipeline.resolved, planned, meanings, shelf, before, release, notes)
 
 
 def _folders(file: Path, profiles: tuple[str, ...], sets: tuple[str, ...]) -> int:
@@ -150,20 +160,16 @@ def _listed(folders: Iterable[Path]) -> int:
     return 0
 
 
-def _revision(pipeline: Pipeline, asked: str | None) -> tuple[Revision | None, tuple[str, ...]]:
-    """What to compare with, and what there is to say of it."""
-    if asked is None:
-        try:
-            return released(pipeline.resolved), ()
-        except DataError as error:  # nobody asked for it: a clone without history has no releases
-            return None, (error.problems[0].message,)
-    if asked != RELEASE:
-        return revision(pipeline.root, asked), ()
-    if pipeline.resolved.release is None:
-        hint = "add one, or name a git revision"
-        raise UsageError("--against release: the pipeline has no 'release:' section", hint=hint)
-    found = released(pipeline.resolved)
-    return found, () if found else ("there is no release yet",)
+def _released(pipeline: Pipeline, asked: bool) -> tuple[Revision | None, tuple[str, ...]]:
+    """The last release, and what there is to say where it is not known."""
+    try:
+        found = released(pipeline.resolved)
+    except DataError as error:
+        if asked:
+            raise
+        # A clone without history has no releases; nobody asked for them.
+        return None, (error.problems[0].message,)
+    return found, ("there is no release yet",) if asked and found is None else ()
 
 
 def _of_built(built: Built, name: str) -> str:

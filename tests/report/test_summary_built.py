@@ -19,6 +19,7 @@ from mlbuild.records import (
     Json,
     Output,
     Reason,
+    ReleaseSpec,
     ResolvedPipeline,
     Stage,
     StageOutput,
@@ -26,8 +27,9 @@ from mlbuild.records import (
 )
 from mlbuild.report.summary.badge import built_badge
 from mlbuild.report.summary.before import Before, Revision
-from mlbuild.report.summary.built import Built, Meaning, Shelf, State, gather
+from mlbuild.report.summary.built import Built, State
 from mlbuild.report.summary.built_page import limits, page
+from mlbuild.report.summary.gathering import Meaning, Shelf, gather
 from mlbuild.report.summary.json import built_json
 from mlbuild.report.summary.markdown import markdown
 from mlbuild.report.summary.text import text
@@ -91,12 +93,17 @@ def record(root: Path, metrics: Mapping[str, Json]) -> None:
     (root / "build/p/metrics.json").write_text(json.dumps(metrics))
 
 
-def gathered(root: Path, plan: list[Planned] | None = None, before: Before | None = None) -> Built:
+def gathered(
+    root: Path,
+    plan: list[Planned] | None = None,
+    before: Before | None = None,
+    spec: ReleaseSpec | None = None,
+) -> Built:
     pipeline = ResolvedPipeline(
-        "p", root / "p.yaml", root, {}, (CONVERT, VALIDATE), datasets={}, toolchains={}
+        "p", root / "p.yaml", root, {}, (CONVERT, VALIDATE), {}, {}, release=spec
     )
     shelf = Shelf(lambda digest: root / "cache" / digest.md5, lambda stage: None)
-    return gather(pipeline, plan or planned(), lambda kind: METRICS, shelf, before)
+    return gather(pipeline, plan or planned(), lambda kind: METRICS, shelf, before, before)
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,9 @@ def test_a_gate_that_fails_is_told_in_its_own_words(root: Path) -> None:
 
 
 def test_a_waived_gate_does_not_fail_and_tells_its_reason(root: Path) -> None:
-    built = gathered(root, planned(replace(BROKEN, waiver="one bad photograph")))
+    text_ = f"{BROKEN.text}; waived: one bad photograph"
+    waived = replace(BROKEN, ok=True, text=text_, waiver="one bad photograph")
+    built = gathered(root, planned(waived))
     assert built.exit_code == 0
     told = text(page(built))
     assert "0 gates held, 1 waived" in told
@@ -216,6 +225,50 @@ def test_the_released_figure_stands_beside_its_gate(root: Path) -> None:
     plan = planned(result)
     told = text(page(gathered(root, [plan[0], replace(plan[1], stage=VALIDATE)])))
     assert "holds: max_drop 0.02 (relative), released: 52" in told
+
+
+AT_RELEASE = replace(THEN, revision=Revision("release 1.2.0", "1a2b3c4d5e", "1.2.0"))
+
+
+def test_gates_of_the_release_are_judged_too(root: Path) -> None:
+    gate = Gate("agreement.y", max_drop=0.0, first=(("min", 0.9),))
+    spec = ReleaseSpec("p", {"model": StageOutput("convert", "model")}, (("validate", gate),))
+    assert "  validate  agreement.y  1        holds: max_drop 0, first min 0.9\n" in text(
+        page(gathered(root, spec=spec))
+    )
+    before = replace(AT_RELEASE, was={"agreement": {"y": 1.5}})
+    built = gathered(root, before=before, spec=spec)  # type: ignore[arg-type]
+    assert built.exit_code == 5
+    (failed,) = built.failed
+    assert (failed[1].value, failed[1].released) == (1, 1.5)
+
+
+def test_the_released_model_on_todays_samples_is_what_stood_before(root: Path) -> None:
+    """What the release recorded then was measured on the samples of then."""
+    twin = replace(
+        VALIDATE,
+        name="validate-release",
+        base="validate-release",
+        gates=(),
+        outputs=(Output("metrics", "twin.json", role="metrics"),),
+    )
+    (root / "twin.json").write_text('{"psnr_db": 50.5}')
+    one, two = planned()
+    plan = [
+        one,
+        replace(two, stage=replace(VALIDATE, needs=("validate-release",))),
+        replace(two, stage=twin, gates=()),
+    ]
+    told = text(page(gathered(root, plan, AT_RELEASE)))  # type: ignore[arg-type]
+    assert "  validate  psnr_db  51.5 dB  50.5 dB        ▲ +1 dB, better" in told
+
+
+def test_what_is_left_out_for_want_of_a_release_says_so(root: Path) -> None:
+    one, two = planned()
+    left = replace(two, excluded=True, note="there is no release yet", gates=())
+    told = text(page(gathered(root, [one, left])))
+    assert "  validate: there is no release yet\n" in told
+    assert "excluded:" not in told
 
 
 def test_all_limits_of_a_gate_are_told() -> None:

@@ -42,7 +42,7 @@ def test_a_parameter_that_came_and_one_that_went() -> None:
 
 def test_data_is_named_as_the_pipeline_names_it() -> None:
     inputs = {"images": "d2", "model": "m1"}
-    assert found(inputs=inputs) == (Change("data", "photos", "d1", "d2", ("train",)),)
+    assert found(inputs=inputs) == (Change("data", "datasets.photos", "d1", "d2", ("train",)),)
 
 
 def test_what_another_stage_made_is_told_there() -> None:

@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
 
 from mlbuild.errors import EXIT_DATA, EXIT_GATE, EXIT_OK
-from mlbuild.gates import read_metrics
-from mlbuild.plan import Planned
-from mlbuild.records import (
-    Decision,
-    Digest,
-    Gate,
-    GateResult,
-    Json,
-    ResolvedPipeline,
-    Stage,
-    StageOutput,
-    StageRecord,
-)
-from mlbuild.report.summary.before import Before, Revision
-from mlbuild.report.summary.changed import Change, changes
-from mlbuild.report.summary.figures import flat, number, same
-
-_ABOUT = ("Report", "Page")  # outputs that tell of others
-
-
-class Meaning(Protocol):
-    """What a kind says of a metric; `mlbuild.api.Metric` is one."""
-
-    @property
-    def unit(self) -> str: ...
-
-    @property
-    def better(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """What a report asks of the store."""
-
-    object_path: Callable[[Digest], Path]  # where the cache keeps a file
-    recorded: Callable[[Stage], StageRecord | None]  # the last record of a stage
+from mlbuild.records import Gate, GateResult, Json
+from mlbuild.report.summary.before import Revision
+from mlbuild.report.summary.changed import Change
 
 
 class State(StrEnum):
@@ -93,6 +57,7 @@ class Told:
     figures: tuple[Figure, ...]
     gates: tuple[GateResult, ...]
     unjudged: tuple[Gate, ...] = ()  # whose figures are not known yet
+    note: str = ""  # why it is excluded, where that was no gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +80,7 @@ class Built:
     def failed(self) -> tuple[tuple[Told, GateResult], ...]:
         """Gates that do not hold and stop the pipeline."""
         stopping = (t for t in self.stages if t.state is not State.EXCLUDED)
-        return tuple((t, g) for t in stopping for g in t.gates if not g.ok and not g.waiver)
+        return tuple((t, g) for t in stopping for g in t.gates if not g.ok and g.waiver is None)
 
     @property
     def unsettled(self) -> tuple[Told, ...]:
@@ -128,186 +93,3 @@ class Built:
         if self.unsettled:
             return EXIT_DATA
         return EXIT_GATE if self.failed else EXIT_OK
-
-
-def gather(
-    pipeline: ResolvedPipeline,
-    planned: Sequence[Planned],
-    meanings: Callable[[str], Mapping[str, Meaning]],
-    shelf: Shelf,
-    before: Before | None = None,
-    notes: tuple[str, ...] = (),
-) -> Built:
-    """Reads what stands; builds and writes nothing.
-
-    Args:
-        pipeline: whose report it is.
-        planned: the decision on each of its stages.
-        meanings: what a kind says of its metrics.
-        shelf: what the store keeps.
-        before: what to compare with.
-        notes: what else there is to tell.
-    """
-    stages = []
-    for item in planned:
-        known = meanings(item.stage.kind) if item.stage.kind else {}
-        recorded = flat(_metrics(pipeline.root, item, shelf.object_path))
-        old = flat(before.metrics(item.stage.name)) if before else {}
-        figures = _figures(item.stage.gates, recorded, old, known)
-        stages.append(_told(item, figures, shelf))
-    artifacts = _artifacts(pipeline, planned, before)
-    names = {item.stage.name for item in planned}
-    was = before.pins if before else {}
-    now = {p.stage.name: p.parts or (p.record.parts if p.record else {}) for p in planned}
-    settled = {name: parts for name, parts in now.items() if parts}
-    return Built(
-        pipeline.name,
-        str(pipeline.file),
-        tuple(stages),
-        artifacts,
-        before.revision if before else None,
-        bool(was),
-        changes(was, settled, [p.stage for p in planned]),
-        tuple(p.stage.name for p in planned if was and p.stage.name not in was),
-        tuple(sorted(was.keys() - names)),
-        _psnr(planned, stages, artifacts),
-        notes,
-    )
-
-
-def _told(item: Planned, figures: tuple[Figure, ...], shelf: Shelf) -> Told:
-    return Told(
-        item.stage.name,
-        item.stage.kind,
-        _state(item, shelf),
-        tuple(str(reason) for reason in item.reasons),
-        item.key,
-        figures,
-        item.gates,
-        () if item.gates else item.stage.gates,
-    )
-
-
-def _state(item: Planned, shelf: Shelf) -> State:
-    if item.excluded:
-        return State.EXCLUDED
-    if item.decision in (Decision.REUSE, Decision.RESTORE):
-        return State.CURRENT
-    known = item.previous or shelf.recorded(item.stage)
-    return State.STALE if known else State.UNBUILT
-
-
-def _metrics(
-    root: Path, item: Planned, object_path: Callable[[Digest], Path]
-) -> Mapping[str, Json]:
-    """What belongs to the stage's key; of a stale stage what was recorded last."""
-    out = next((o for o in item.stage.outputs if o.role == "metrics"), None)
-    if out is None or (item.excluded and item.record is None):
-        return {}
-    digest = item.record.outputs.get(out.name) if item.record else None
-    if digest and item.decision is not Decision.REUSE and object_path(digest).is_file():
-        return read_metrics(object_path(digest))
-    return read_metrics(root / out.path)
-
-
-def _figures(
-    gates: Sequence[Gate],
-    now: Mapping[str, Json],
-    before: Mapping[str, Json],
-    known: Mapping[str, Meaning],
-) -> tuple[Figure, ...]:
-    """In the order of the kind's list; what it does not list comes last, by name."""
-    order = {name: place for place, name in enumerate(known)}
-    gated = {gate.metric: gate for gate in gates}
-    found: list[Figure] = []
-    names = now.keys() | before.keys()
-    ordered = sorted(names, key=lambda n: (order.get(n, len(order)), n))
-    # What a stage without gates is about: the first one that has a direction.
-    first = not gated.keys() & names
-    for name in ordered:
-        meaning = _meaning(name, known)
-        better = meaning.better if meaning else _direction(gated.get(name))
-        one, two = now.get(name), before.get(name)
-        unit = meaning.unit if meaning else ""
-        moved = bool(before) and not same(number(one), number(two))
-        # Sizes have a table of their own, and what has a dot is one of many.
-        telling = better != "none" and unit != "MB" and "." not in name
-        main = name in gated or name == "psnr_db" or (telling and (first or moved))
-        first = first and not telling
-        found.append(Figure(name, one, two, unit, better, main))
-    return tuple(found)
-
-
-def _meaning(name: str, known: Mapping[str, Meaning]) -> Meaning | None:
-    """A name, or the family that it belongs to: ``agreement.*``."""
-    return known.get(name) or known.get(f"{name.partition('.')[0]}.*")
-
-
-def _direction(gate: Gate | None) -> str:
-    """A command's metrics say nothing of themselves; a gate shows what is wanted of one."""
-    if gate is None:
-        return "none"
-    upwards = (gate.min, gate.min_lower, gate.min_upper, gate.max_drop)
-    downwards = (gate.max, gate.max_lower, gate.max_upper, gate.max_rise)
-    up, down = (any(limit is not None for limit in side) for side in (upwards, downwards))
-    return "none" if up == down else "max" if up else "min"
-
-
-def _artifacts(
-    pipeline: ResolvedPipeline, planned: Sequence[Planned], before: Before | None
-) -> tuple[Artifact, ...]:
-    items = {item.stage.name: item for item in planned}
-    if pipeline.release:
-        wanted = [(o.stage, o.output) for o in pipeline.release.artifacts.values()]
-    else:
-        wanted = _leaves(planned)
-    found = []
-    for name, output in wanted:
-        if name not in items:
-            continue  # outside of what was asked for
-        item = items[name]
-        out = item.stage.output(output)
-        digest = item.record.outputs.get(output) if item.record else None
-        size, md5 = (digest.size, digest.md5) if digest else (None, None)
-        old = before.size(out.path) if before else None
-        found.append(Artifact(name, output, out.path, out.type, md5, size, old))
-    return tuple(found)
-
-
-def _leaves(planned: Sequence[Planned]) -> list[tuple[str, str]]:
-    """What no stage reads; Core ML models first, for one of them is what people look for."""
-    read = {
-        (source.stage, source.output)
-        for item in planned
-        for role in item.stage.inputs
-        for source in role.sources
-        if isinstance(source, StageOutput)
-    }
-    outputs = [
-        (item.stage, out)
-        for item in planned
-        if not item.excluded
-        for out in item.stage.outputs
-        if out.role == "artifact" and out.type not in _ABOUT
-    ]
-    models = [(s, o) for s, o in outputs if o.type == "CoreMLModel"][-1:]
-    ends = [(s, o) for s, o in outputs if (s.name, o.name) not in read and (s, o) not in models]
-    return [(stage.name, out.name) for stage, out in models + ends]
-
-
-def _psnr(
-    planned: Sequence[Planned], stages: Sequence[Told], artifacts: Sequence[Artifact]
-) -> float | None:
-    """The worst `psnr_db` of stages that looked at the main artifact, or else of all that stand."""
-    main = artifacts[0].md5 if artifacts else None
-    looked, every = [], []
-    for item, told in zip(planned, stages, strict=True):
-        figures = {f.metric: number(f.now) for f in told.figures}
-        value = figures.get("psnr_db")
-        if value is None or told.state is not State.CURRENT:
-            continue
-        every.append(value)
-        read = (item.parts.get("inputs") or {}).values()
-        if main is not None and main in read:
-            looked.append(value)
-    return min(looked or every, default=None)

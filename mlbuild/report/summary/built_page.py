@@ -46,7 +46,7 @@ def _verdict(built: Built) -> Cell:
     if built.failed:
         failed = f"{len(built.failed)} of {_count(len(gates), 'gate')} failed"
         return Cell(f"{failed}, {stages}", Tone.BAD)
-    waived = sum(not g.ok for g in gates)
+    waived = sum(g.waiver is not None for g in gates)
     held = f"{_count(len(gates) - waived, 'gate')} held" if gates else "no gate judged"
     if waived:
         held += f", {waived} waived"
@@ -69,15 +69,18 @@ def _notes(built: Built) -> Iterator[Cell]:
         yield Cell(f"stages that are new: {', '.join(built.added)}")
     if built.removed:
         yield Cell(f"stages that are gone: {', '.join(built.removed)}")
-    excluded = [t.name for t in built.stages if t.state is State.EXCLUDED]
+    for why in dict.fromkeys(t.note for t in built.stages if t.note):
+        names = ", ".join(t.name for t in built.stages if t.note == why)
+        yield Cell(f"{names}: {why}")
+    excluded = [t.name for t in built.stages if t.state is State.EXCLUDED and not t.note]
     if excluded:
         yield Cell(f"excluded: {', '.join(excluded)}")
     for told, gate in built.failed:
         yield Cell(f"{told.name}: {gate.text}", Tone.BAD)
     for told in built.stages:
         for gate in told.gates:
-            if not gate.ok and gate.waiver:
-                yield Cell(f"{told.name}: {gate.text}; waived: {gate.waiver}", Tone.DOUBT)
+            if gate.waiver is not None:
+                yield Cell(f"{told.name}: {gate.text}", Tone.DOUBT)
 
 
 def _figures(built: Built, *, main: bool) -> Section | None:
@@ -117,15 +120,15 @@ def _gates(told: Told, metric: str) -> Cell:
         return Cell(f"not judged: {', '.join(asked)}" if asked else "")
     text = ", ".join(_gate(gate) for gate in gates)
     if all(gate.ok for gate in gates):
-        return Cell(text, Tone.GOOD)
+        waived = any(gate.waiver is not None for gate in gates)
+        return Cell(text, Tone.DOUBT if waived else Tone.GOOD)
     if told.state is State.EXCLUDED:
         return Cell(f"{text}, so excluded", Tone.DOUBT)
-    waived = all(gate.ok or gate.waiver for gate in gates)
-    return Cell(text, Tone.DOUBT if waived else Tone.BAD)
+    return Cell(text, Tone.BAD)
 
 
 def _gate(result: GateResult) -> str:
-    word = "holds" if result.ok else "waived" if result.waiver else "FAILED"
+    word = "waived" if result.waiver is not None else "holds" if result.ok else "FAILED"
     released = f", released: {short(result.released)}" if result.released is not None else ""
     return f"{word}: {limits(result.gate)}{released}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from mlbuild.records import Json, Stage, StageOutput
+from mlbuild.records import Json, PathRef, Stage, StageOutput
 
 _PARTS = {
     "params": "parameter",
@@ -84,6 +84,6 @@ def _source(stage: Stage, role: str) -> str:
     """Where the data of a role comes from, as the pipeline file calls it."""
     for item in stage.inputs:
         if item.role == role:
-            named = [getattr(s, "name", None) or getattr(s, "path", None) for s in item.sources]
-            return ", ".join(n for n in named if n) or role
+            named = (s.path if isinstance(s, PathRef) else str(s) for s in item.sources)
+            return ", ".join(named)
     return role

@@ -1,5 +1,8 @@
 """What a publisher may be told: the whole table, and every way to get it wrong."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,6 +148,16 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
 def test_every_kind_and_key_says_what_it_is() -> None:
     assert all(k.target.help and all(o.help for o in k.options.values()) for k in KINDS.values())
+
+
+def test_checking_and_opening_load_no_library_of_the_network() -> None:
+    code = (
+        "import sys, pathlib; from mlbuild.release.publish.opening import open_publishers;"
+        "open_publishers([{'folder': 'x'}], pathlib.Path('.'), {});"
+        "print(sorted({'requests', 'urllib3', 'botocore', 'dvc'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.floats()

@@ -100,16 +100,35 @@ class Bucket:
 
     def read(self, key: str) -> bytes | None:
         """A small object; None where there is none."""
+        return self.look(key)[0]
+
+    def look(self, key: str) -> tuple[bytes | None, str]:
+        """A small object, and what its replacement must say to replace just that."""
         try:
             answer = self._ask("get_object", Key=key)
         except _AbsentError:
-            return None
+            return None, ""
         with closing(answer["Body"]) as body:
-            return bytes(_asked(self.name, self._secrets, body.read))
+            data = bytes(_asked(self.name, self._secrets, body.read))
+        return data, str(answer["ETag"])
 
-    def write(self, key: str, data: bytes) -> None:
-        """Replaces a small object."""
-        self._ask("put_object", Key=key, Body=data, ContentType=_type(key), **self._sum(data))
+    def write(self, key: str, data: bytes, over: str) -> None:
+        """Replaces a small object.
+
+        Args:
+            key: its name.
+            data: the new content.
+            over: what `look` said of the old one.
+
+        Raises:
+            TakenError: another one took its place meanwhile.
+        """
+        asked = {"Key": key, "Body": data, "ContentType": _type(key)}
+        condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
+        try:
+            self._ask("put_object", **asked, **self._sum(data), **condition)
+        except _UnknownError:  # a storage without digests, or without conditions
+            self._ask("put_object", **asked)
 
     def right(self, key: str, one: Held) -> bool:
         """Whether an object is a file: by the digest that the storage keeps, or read back."""

@@ -26,6 +26,7 @@ from mlbuild.release.publish.tokens import refuse_other_server, token
 from mlbuild.release.publish.upload import Upload
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+_LARGEST = 2 << 30  # bytes: an asset must be smaller
 _LONGEST_NOTES = 125_000  # characters that a release's text may have
 _ELSEWHERE = "…\n\nThe rest is in NOTES.md."
 
@@ -58,6 +59,7 @@ class GitHub:
         with packed(release, option(self._spec, "assets")) as assets:
             if self._published(release, assets):
                 return
+            self._check_sizes(assets)
             draft = self._draft(release) or self._new_draft(release)
             self._refuse_strangers(draft, assets)
             tell = narrator(self.name, self._progress, sum(a.size for a in assets))
@@ -181,6 +183,13 @@ class GitHub:
         """By name; asked for by themselves: a release does not list those that broke off."""
         url = f"{self._repo}/releases/{int(release['id'])}/assets?per_page=100"
         return {str(asset["name"]): asset for asset in self._client.pages(url)}
+
+    def _check_sizes(self, assets: Sequence[Asset]) -> None:
+        for asset in assets:
+            if not 0 < asset.size < _LARGEST:
+                message = f"{self.name}: a release there cannot hold {asset.name}"
+                allowed = (f"1 to {_LARGEST - 1} bytes",)
+                raise PublishError(Problem(message, got=f"{asset.size} bytes", allowed=allowed))
 
     def _refuse_strangers(self, draft: Any, assets: Sequence[Asset]) -> None:
         strange = sorted(set(self._assets(draft)) - {a.name for a in assets})

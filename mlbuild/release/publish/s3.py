@@ -143,6 +143,14 @@ class S3:
 
     def _point(self, release: Bundle, manifest: Held) -> None:
         key = f"{self._prefix}{release.name}/{LATEST}"
-        old, new = self._bucket.read(key), pointer(release, manifest.sha256)
-        if new != old and moves(f"{self.name}/{release.name}/{LATEST}", release, old):
-            self._bucket.write(key, new)
+        shown, new = f"{self.name}/{release.name}/{LATEST}", pointer(release, manifest.sha256)
+        for _ in range(self._patience.tries):
+            old, over = self._bucket.look(key)
+            if new == old or not moves(shown, release, old):
+                return
+            try:
+                self._bucket.write(key, new, over)
+            except TakenError:
+                continue  # another version was published at the same moment: which is newer?
+            return
+        raise PublishError(f"{shown}: others replace it all the time", hint="run it again")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mlbuild.release.publish.assets import packed
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher, PublishError
 from tests.release.publish.bundles import OTHER_COMMIT, Clock, tree, write_files, write_release
@@ -596,6 +597,28 @@ def test_a_name_that_the_service_would_change_is_refused(publisher: Open, tmp_pa
         "a release on a server cannot hold a file of the name 'Größe 1.tflite'\n"
         "  allowed: letters and digits of ASCII, ., _, -\n  hint: or assets: zip"
     )
+
+
+def test_a_file_that_is_too_large_or_empty_is_refused_before_anything_is_sent(
+    github: GitHubDouble, publisher: Open, release: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlbuild.release.publish.github._LARGEST", 3000)
+    with pytest.raises(PublishError) as caught:
+        publisher().stage(release)
+    size = _model_zip(release)
+    assert caught.value.render() == (
+        "github owner/dogs: a release there cannot hold dogs-1.2.0-model.zip\n"
+        f"  got: {size} bytes\n  allowed: 1 to 2999 bytes"
+    )
+    (release.folder / "NOTES.md").write_bytes(b"")
+    with pytest.raises(PublishError, match=r"cannot hold NOTES\.md"):
+        publisher().stage(release)
+    assert github.releases == {}
+
+
+def _model_zip(release: Bundle) -> int:
+    with packed(release, "zip") as assets:
+        return next(a.size for a in assets if a.name == "dogs-1.2.0-model.zip")
 
 
 def test_packing_leaves_nothing_behind(

@@ -245,6 +245,29 @@ def test_the_pointer_does_not_go_back(
     assert "models/dogs/v1.1.5/manifest.json" in _keys(client)
 
 
+def test_of_two_versions_at_once_the_pointer_names_the_newer_one(
+    publisher: Open,
+    release: Bundle,
+    client: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = write_release(tmp_path / "newer", "1.3.0")
+    publisher().stage(newer)
+    publisher().stage(release)
+    real = buckets.Bucket.write
+    others = [newer]
+
+    def slower(self: buckets.Bucket, key: str, data: bytes, over: str) -> None:
+        while others:
+            publisher().reveal(others.pop())
+        real(self, key, data, over)
+
+    monkeypatch.setattr(buckets.Bucket, "write", slower)
+    publisher().reveal(release)
+    assert json.loads(_read(client, "models/dogs/latest.json"))["release"] == "1.3.0"
+
+
 def test_a_bucket_without_a_prefix_will_do(publisher: Open, release: Bundle, client: Any) -> None:
     place = publisher("s3://team/")
     place.stage(release)
@@ -312,7 +335,7 @@ def test_a_storage_that_tells_no_digests_is_read_back(
 
     def plain(self: buckets.Bucket, verb: str, **asked: Any) -> Any:
         """A storage that has never heard of digests and conditions."""
-        if {"ChecksumSHA256", "ChecksumAlgorithm", "IfNoneMatch"} & asked.keys():
+        if {"ChecksumSHA256", "ChecksumAlgorithm", "IfNoneMatch", "IfMatch"} & asked.keys():
             raise buckets._UnknownError("A header you provided implies functionality that is not")
         if verb == "get_object":
             read.append(asked["Key"].rpartition("/")[2])

@@ -40,6 +40,8 @@ _PIECE = 1 << 20
 class UnsureError(PublishError):
     """No answer: the service may have done what it was asked, or not."""
 
+    wait: float = 0.0  # seconds that it asks to be left alone
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -187,14 +189,15 @@ class Client:
         """
         why = "it did not arrive"
         for wait in [*self.patience.waits(), None]:
+            asked = 0.0
             try:
                 result = act()
                 if result is not None:
                     return result
             except UnsureError as error:
-                why = error.problems[0].got or why
+                why, asked = error.problems[0].got or why, error.wait
             if wait is not None:
-                self.patience.sleep(wait)
+                self.patience.sleep(max(wait, asked))
         message = f"{self.name}: {what} failed {self.patience.tries} times"
         raise PublishError(Problem(message, got=why, hint="run it again: it goes on from there"))
 
@@ -222,7 +225,9 @@ class Client:
     def _unsure(self, passing: _Passing) -> UnsureError:
         hint = "run it again: it goes on from there"
         why = self.scrub(passing.why)
-        return UnsureError(Problem(f"{self.name}: no answer", got=why, hint=hint))
+        error = UnsureError(Problem(f"{self.name}: no answer", got=why, hint=hint))
+        error.wait = passing.wait or 0.0
+        return error
 
     def _answer(
         self,
@@ -309,13 +314,10 @@ class Client:
     def _failed(self, response: requests.Response, method: str) -> Exception:
         status, where = response.status_code, shown(response.url)
         told = self.scrub(complaint(response))
-        limited = status == 429 or (status == 403 and is_limit(response))
-        if limited:
-            return self._limited(response)
+        if status == 429 or (status == 403 and is_limit(response)):
+            return self._passing(response, "the service asks to wait", undone=True)
         if status >= 500:
-            return _Passing(
-                f"{where}: {status} {told}".rstrip(), asked_wait(response, self.patience.now())
-            )
+            return self._passing(response, f"{where}: {status} {told}".rstrip(), undone=False)
         return PublishError(
             Problem(
                 f"{self.name}: {method} {where} was refused",
@@ -324,11 +326,10 @@ class Client:
             )
         )
 
-    def _limited(self, response: requests.Response) -> Exception:
-        wait = asked_wait(response, self.patience.now())
-        longest = self.patience.longest_wait
+    def _passing(self, response: requests.Response, why: str, *, undone: bool) -> Exception:
+        wait, longest = asked_wait(response, self.patience.now()), self.patience.longest_wait
         if wait is not None and wait > longest:
             message = f"{self.name}: the service asks to wait {wait:.0f} s"
             hint = f"run it again then (up to {longest:.0f} s are waited for)"
             return PublishError(message, hint=hint)
-        return _Passing("the service asks to wait", wait, undone=True)
+        return _Passing(why, wait, undone=undone)

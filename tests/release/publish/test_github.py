@@ -391,6 +391,15 @@ def test_a_rate_limit_is_waited_for_as_told(
     assert len(github.releases) == 1
 
 
+def test_a_rate_limit_of_uploads_is_waited_for_too(
+    github: GitHubDouble, publisher: Open, release: Bundle, clock: Clock
+) -> None:
+    github.fail("POST", r"assets$", Said(429, {"message": "slow"}, headers={"Retry-After": "20"}))
+    publisher().stage(release)
+    assert clock.slept == [20.0]
+    assert github.names(draft=True) == ASSETS
+
+
 def test_a_spent_quota_is_waited_for_until_it_is_renewed(
     github: GitHubDouble, publisher: Open, release: Bundle, clock: Clock
 ) -> None:
@@ -400,10 +409,11 @@ def test_a_spent_quota_is_waited_for_until_it_is_renewed(
     assert clock.slept == [30.0]
 
 
+@pytest.mark.parametrize("status", [429, 503])
 def test_a_wait_that_is_too_long_is_told_instead(
-    github: GitHubDouble, publisher: Open, release: Bundle, clock: Clock
+    github: GitHubDouble, publisher: Open, release: Bundle, clock: Clock, status: int
 ) -> None:
-    limit = Said(429, {"message": "slow down"}, headers={"Retry-After": "3600"})
+    limit = Said(status, {"message": "slow down"}, headers={"Retry-After": "3600"})
     github.fail("GET", r"tags", limit)
     with pytest.raises(PublishError) as caught:
         publisher().stage(release)

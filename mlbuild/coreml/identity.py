@@ -49,12 +49,14 @@ def content_of(path: str | Path) -> str:
     spec.CopyFrom(files.spec)
     spec.description.ClearField("metadata")
     whole = hashlib.sha256(spec.SerializeToString(deterministic=True))
-    beside = files.folder if files.path.is_dir() else None
-    for file in sorted(beside.rglob("*")) if beside else ():
+    beside = sorted(files.folder.rglob("*")) if files.path.is_dir() else []
+    for file in beside:
         if file.is_file() and file != files.spec_file:
             with file.open("rb") as stream:
                 inner = hashlib.sha256()
                 while piece := stream.read(_PIECE):
                     inner.update(piece)
-            whole.update(f"\n{file.relative_to(beside).as_posix()} {inner.hexdigest()}".encode())
+            whole.update(
+                f"\n{file.relative_to(files.folder).as_posix()} {inner.hexdigest()}".encode()
+            )
     return whole.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -25,6 +26,16 @@ _LAYERS = [
     ("head", (1280, 320, 1, 1), 6),
     ("classifier", (len(BREEDS), 1280), 8),
 ]
+
+
+def md5(text: str, folder: bool = False) -> str:
+    """Some MD5, as the ledger has it."""
+    return hashlib.md5(text.encode()).hexdigest() + (".dir" if folder else "")
+
+
+def key(text: str) -> str:
+    """Some stage key."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def share(right: int, n: int) -> dict[str, Any]:

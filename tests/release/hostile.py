@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mlbuild.release.facts import DatasetFacts, GateFacts, ReleaseFacts, StageFacts
-from tests.release.dogs import share
-from tests.release.facts_of import change, md5, released
+from tests.release.card_of import change
+from tests.release.dogs import md5, share
+from tests.release.facts_of import released
 
 NAMES = (
     "a|b",

@@ -20,7 +20,8 @@ from mlbuild.release.documents.frontmatter import front_matter, metadata
 from mlbuild.release.documents.markup import Markup, element, visible
 from mlbuild.release.documents.page import page, page_text
 from mlbuild.release.facts import StageFacts
-from tests.release.facts_of import CARD, facts_of, released
+from tests.release.card_of import CARD
+from tests.release.facts_of import facts_of, released
 from tests.release.hostile import NAMES, TEXT, hostile
 
 READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
@@ -139,7 +140,7 @@ def test_the_card_begins_with_what_is_looked_for_first(tmp_path: Path) -> None:
         "| Runs on | iOS 17, macOS 14, tvOS 17, watchOS 10 or later |\n"
         "| Takes | image 224 x 224 RGB |\n"
         "| Tells apart | 6 labels |\n"
-        "| Accuracy | 0.945 (n 238, 95 % 0.909 to 0.968) |\n"
+        "| Accuracy | 0.945 (n 238, 95 % 0.909 to 0.968), by `accuracy` |\n"
         "| Verified on Linux | 43.2 dB to its source model |\n"
         "| Gates | 2 of 3 hold, 1 waived |\n"
         "| Licence | Apache-2.0 |\n\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlbuild.errors import DataError
+from mlbuild.release.checking.release import check
 from mlbuild.release.documents import notes_text, write_documents
 from mlbuild.release.facts import Change
 from mlbuild.release.manifest_reading import manifest_of
@@ -83,6 +84,11 @@ def test_the_reader_of_manifests_takes_what_is_written(tmp_path: Path) -> None:
     folder = written(tmp_path)
     read, findings = manifest_of((folder / "manifest.json").read_bytes())
     assert (read.tag, read.release, findings) == ("dogs@v2.0.0", "2.0.0", [])
+
+
+def test_what_is_written_is_what_verify_asks_for(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    assert check(folder, name="dogs", version="2.0.0") == []
 
 
 def test_the_manifest_is_canonical_json(tmp_path: Path) -> None:

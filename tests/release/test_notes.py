@@ -10,9 +10,12 @@ from mlbuild.release.documents import notes_text
 from mlbuild.release.documents.gating import limits, summary
 from mlbuild.release.documents.wording import difference, full, measured, short
 from mlbuild.release.facts import Change, GateFacts
+from tests.release.card_of import change
 from tests.release.dogs import share
-from tests.release.facts_of import change, facts_of
+from tests.release.facts_of import facts_of
 from tests.release.hostile import hostile
+
+HEADING = "Metrics, before and after"
 
 
 def section(text: str, title: str) -> str:
@@ -39,7 +42,7 @@ def test_a_version_that_somebody_chose_is_told_with_the_reason() -> None:
 
 
 def test_metrics_are_told_before_and_after_and_whether_chance_may_explain_it() -> None:
-    assert section(notes_text(facts_of()), "Metrics, before and after").startswith(
+    assert section(notes_text(facts_of()), HEADING).startswith(
         "| stage | metric | before | after | difference |  |\n"
         "| --- | --- | ---: | ---: | ---: | --- |\n"
         "| `accuracy` | `accuracy` | 0.920 (n 238, 95 % 0.879 to 0.948) "
@@ -48,6 +51,15 @@ def test_metrics_are_told_before_and_after_and_whether_chance_may_explain_it() -
         "| `validate[bits=6]` | `psnr_db` | 47.9 dB | 43.18 dB | -4.72 |  |\n\n"
         "<details>\n<summary>1 figures of single labels</summary>\n"
     )
+
+
+def test_what_rounding_changed_is_no_change() -> None:
+    rows = (
+        {"stage": "v", "metric": "cosine", "before": 1.0, "after": 1 - 2e-16},
+        {"stage": "v", "metric": "n", "before": 100000, "after": 100001},
+    )
+    told = section(notes_text(facts_of(change=Change("patch", (), metrics=rows))), HEADING)
+    assert [row.split("|")[2].strip() for row in told.splitlines()[2:]] == ["`n`"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ def test_better_and_worse_are_as_the_kind_says(better, before, after, verdict) -
     stage = replace(facts.stages[0], metrics={}, meanings={"m": {"better": better}})
     row = {"stage": stage.name, "metric": "m", "before": before, "after": after}
     facts = replace(facts, stages=(stage,), change=Change("minor", (), metrics=(row,)))
-    last = section(notes_text(facts), "Metrics, before and after").splitlines()[-1]
+    last = section(notes_text(facts), HEADING).splitlines()[-1]
     assert last.endswith(f"| {verdict} |")
 
 

@@ -15,7 +15,8 @@ from mlbuild.release.documents.canonical import canonical_json
 from mlbuild.release.documents.packages import web_address
 from mlbuild.release.documents.provenance import BUILD_TYPE, statement
 from mlbuild.release.facts import DatasetFacts, ReleaseFacts
-from tests.release.facts_of import COMMIT, facts_of, key, md5
+from tests.release.dogs import key, md5
+from tests.release.facts_of import COMMIT, facts_of
 from tests.release.hostile import hostile
 
 ROOT = Path(__file__).parents[2]

@@ -19,6 +19,7 @@ from mlbuild.release.documents import (
 from mlbuild.release.documents.blocks import (
     Block,
     Bullets,
+    Code,
     Folded,
     Glance,
     Line,
@@ -27,7 +28,7 @@ from mlbuild.release.documents.blocks import (
     line,
     paragraphs,
 )
-from mlbuild.release.documents.figures import judging, labels, main_model, parity
+from mlbuild.release.documents.figures import EQUAL_DB, judging, labels, main_model, parity
 from mlbuild.release.documents.lineage import origins
 from mlbuild.release.facts import ReleasedArtifact, ReleaseFacts, StageFacts
 
@@ -80,11 +81,13 @@ def glance(facts: ReleaseFacts) -> Glance:
         rows.append(("Size", line(wording.size(facts.artifacts[0].size))))
     judge = judging(facts)
     accuracy = wording.measured(judge.metrics.get("accuracy")) if judge else None
-    if accuracy is not None:
-        rows.append(("Accuracy", line(wording.full(accuracy))))
+    if judge is not None and accuracy is not None:
+        rows.append(("Accuracy", line(wording.full(accuracy), ", by ", Code(judge.name))))
     agreed = [psnr.value for stage, psnr in parity(facts) if _judges(stage, main)]
     if agreed:
-        rows.append(("Verified on Linux", line(f"{min(agreed):.1f} dB to its source model")))
+        least = min(agreed)
+        told = "equal" if least >= EQUAL_DB else f"{least:.1f} dB"
+        rows.append(("Verified on Linux", line(f"{told} to its source model")))
     rows.append(("Gates", line(gating.summary(facts.gates))))
     licence = text_of(facts.card, "licence")
     rows += [("Licence", line(licence))] if licence else []
@@ -102,7 +105,7 @@ def _of_model(main: ReleasedArtifact) -> list[tuple[str, Line]]:
     rows: list[tuple[str, Line]] = [
         ("Size", line(wording.size(main.size))),
         ("Runs on", line(inside.systems(model))),
-        ("Takes", line("; ".join(str(f.get("type")) for f in model.get("inputs") or ()))),
+        ("Takes", line(inside.takes(model))),
     ]
     names = labels(main)
     return [*rows, ("Tells apart", line(f"{len(names)} labels"))] if names else rows

@@ -11,11 +11,16 @@ from mlbuild.release.documents.lineage import spoken_of
 from mlbuild.release.documents.wording import Measured, measured
 from mlbuild.release.facts import GateFacts, ReleasedArtifact, ReleaseFacts, StageFacts
 
-_PER_LABEL = ("recall", "precision")
+EQUAL_DB = 200.0  # what stages record where two models give the same
+# What these record tells of how something was made; the manifest has it.
+_MAKING = ("data", "import", "adapt", "convert", "quantize", "select", "predict", "package")
+# Families with a member for each label: "recall.pug".
+_PER_LABEL = ("recall", "precision", "f1", "iou", "ap50", "ap")
 # Counts and echoes of parameters: they say nothing of how good a model is.
 _COUNTS = {
     "samples", "labels", "images", "epochs", "files", "candidates", "chosen", "operators",
     "parameters", "specification_version", "unreadable", "strength", "by", "features", "rows",
+    "size_mb",
 }  # fmt: skip
 
 
@@ -115,7 +120,7 @@ def _rank(stage: StageFacts) -> int:
 
 
 def _is_told(stage: StageFacts, metric: str) -> bool:
-    if verb(stage) in ("data", "convert", "quantize", "select", "package"):
+    if verb(stage) in _MAKING:
         return False
     return metric.partition(".")[0] not in _PER_LABEL and metric not in _COUNTS
 
@@ -134,11 +139,7 @@ def parity(facts: ReleaseFacts) -> list[tuple[StageFacts, Measured]]:
 
 def by_label(stage: StageFacts) -> list[Label]:
     """Recall and precision of each label that the stage met."""
-    names = {
-        metric.partition(".")[2]
-        for metric in stage.metrics
-        if metric.partition(".")[0] in _PER_LABEL and "." in metric
-    }
+    names = {metric.partition(".")[2] for metric in stage.metrics if is_of_label(metric)}
     return [
         Label(
             name,
@@ -157,10 +158,7 @@ def main_model(facts: ReleaseFacts) -> ReleasedArtifact | None:
 def labels(artifact: ReleasedArtifact | None) -> tuple[str, ...]:
     """The names of a classifier's labels, in the model's own order."""
     model = (artifact.model if artifact else None) or {}
-    for field in ("class_labels", "labels"):  # `labels` alone may be their number
-        if isinstance(model.get(field), list | tuple):
-            return tuple(map(str, model[field]))
-    return ()
+    return tuple(map(str, model.get("class_labels") or ()))
 
 
 def confusion(facts: ReleaseFacts) -> Confusion | None:

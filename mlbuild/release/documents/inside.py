@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mlbuild.records import Json
@@ -22,15 +23,18 @@ from mlbuild.release.documents.pictures.bars import Bar, bars
 from mlbuild.release.facts import ReleasedArtifact, ReleaseFacts
 
 _LARGEST = 15  # layers that are drawn
-# Least systems of a Core ML target: coremltools' table of deployment targets.
+# The first systems that read a specification version: Core ML specification, Model.proto.
 _SYSTEMS = {
-    "iOS13": "iOS 13, macOS 10.15, tvOS 13, watchOS 6",
-    "iOS14": "iOS 14, macOS 11, tvOS 14, watchOS 7",
-    "iOS15": "iOS 15, macOS 12, tvOS 15, watchOS 8",
-    "iOS16": "iOS 16, macOS 13, tvOS 16, watchOS 9",
-    "iOS17": "iOS 17, macOS 14, tvOS 17, watchOS 10",
-    "iOS18": "iOS 18, macOS 15, tvOS 18, watchOS 11",
-    "iOS26": "iOS 26, macOS 26, tvOS 26, watchOS 26",
+    1: "iOS 11, macOS 10.13, tvOS 11, watchOS 4",
+    2: "iOS 11.2, macOS 10.13.2, tvOS 11.2, watchOS 4.2",
+    3: "iOS 12, macOS 10.14, tvOS 12, watchOS 5",
+    4: "iOS 13, macOS 10.15, tvOS 13, watchOS 6",
+    5: "iOS 14, macOS 11, tvOS 14, watchOS 7",
+    6: "iOS 15, macOS 12, tvOS 15, watchOS 8",
+    7: "iOS 16, macOS 13, tvOS 16, watchOS 9",
+    8: "iOS 17, macOS 14, tvOS 17, watchOS 10",
+    9: "iOS 18, macOS 15, tvOS 18, watchOS 11",
+    10: "iOS 26, macOS 26, tvOS 26, watchOS 26",
 }
 _TONES = ((4, "bits-4", "up to 4 bits"), (6, "bits-6", "5 or 6 bits"), (8, "bits-8", "7 or 8 bits"))
 _PLAIN = ("bits-16", "16 bits or more")
@@ -38,9 +42,15 @@ _PLAIN = ("bits-16", "16 bits or more")
 
 def systems(model: Mapping[str, Json]) -> str:
     """What a device must run at least."""
-    target = str(model.get("target") or "")
-    known = _SYSTEMS.get(target, target)
-    return f"{known} or later" if known else f"specification version {model.get('spec_version')}"
+    version = model.get("spec_version")
+    known = _SYSTEMS.get(version) if isinstance(version, int) else None
+    return f"{known} or later" if known else f"specification version {version}"
+
+
+def takes(model: Mapping[str, Json]) -> str:
+    """The types of the inputs; of many alike, how many there are."""
+    types = Counter(str(feature.get("type")) for feature in model.get("inputs") or ())
+    return ", ".join(kind if n == 1 else f"{n} of {kind}" for kind, n in types.items())
 
 
 def interface_section(artifact: ReleasedArtifact) -> Section:

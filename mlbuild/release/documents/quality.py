@@ -15,6 +15,7 @@ from mlbuild.release.documents.blocks import (
     line,
 )
 from mlbuild.release.documents.figures import (
+    EQUAL_DB,
     Figure,
     figures,
     parity,
@@ -24,7 +25,6 @@ from mlbuild.release.documents.pictures.bars import Bar, bars
 from mlbuild.release.documents.pictures.shares import Point, meaning, shares
 from mlbuild.release.facts import GateFacts, ReleaseFacts, StageFacts
 
-_EQUAL_DB = 200.0  # what stages record where two models give the same
 _PARITY = (
     "Answers to the same samples, compared on Linux: mlbuild's reference runtime runs Core ML "
     "models, those of other frameworks run in their own. The peak signal to noise ratio of 40 dB "
@@ -96,7 +96,7 @@ def parity_section(facts: ReleaseFacts) -> Section:
     bars_, rows = [], []
     for stage, psnr in parity(facts):
         asked = [g for g in facts.gates if (g.stage, g.metric) == (stage.name, "psnr_db")]
-        told = "equal" if psnr.value >= _EQUAL_DB else f"{psnr.value:.1f} dB"
+        told = "equal" if psnr.value >= EQUAL_DB else f"{psnr.value:.1f} dB"
         bars_.append(Bar(stage.name, min(psnr.value, 120.0), told, limit=least(tuple(asked))))
         sides = (_origin(stage, "candidate"), _origin(stage, "reference"))
         rows.append((line(Code(stage.name)), *sides, line(told)))

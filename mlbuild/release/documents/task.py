@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlbuild.release.documents.figures import labels, main_model
+from mlbuild.release.documents.figures import labels, main_model, verb
 from mlbuild.release.facts import ReleaseFacts
 
 _OF_KINDS = {
@@ -19,6 +19,7 @@ _OF_KINDS = {
     "text-generator": "text-generation",
     "sentence-encoder": "sentence-similarity",
 }
+_OF_TABLES = ("tabular", "sklearn", "xgboost", "lightgbm", "libsvm")
 
 
 def task(facts: ReleaseFacts) -> str | None:
@@ -27,6 +28,9 @@ def task(facts: ReleaseFacts) -> str | None:
     known = [name for name in named if name]
     if known:
         return known[-1]
+    if any((s.kind or "").partition("/")[2] in _OF_TABLES for s in facts.stages):
+        shares = [s for s in facts.stages if verb(s) == "train" and "accuracy" in s.metrics]
+        return "tabular-classification" if shares else "tabular-regression"
     main = main_model(facts)
     kinds = {f.get("kind") for f in (main.model or {}).get("inputs") or ()} if main else set()
     if "image" in kinds and labels(main):

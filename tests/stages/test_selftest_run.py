@@ -253,6 +253,65 @@ def test_the_model_may_lie_elsewhere(packed, on_a_mac, package):  # noqa: F811
     assert on_a_mac(folder, "--model", package).code == 0
 
 
+@pytest.fixture
+def noise(tmp_path):
+    """A model of arrays that adds random numbers, or none, and samples for it."""
+    import coremltools as ct
+    import numpy as np
+    from coremltools.converters.mil import Builder as mb  # noqa: N813
+
+    (tmp_path / "arrays").mkdir()
+    for number in range(3):
+        np.savez(tmp_path / "arrays" / f"{number}.npz", x=np.full((1, 4), number, np.float32))
+
+    def make(amount):
+        @mb.program(input_specs=[mb.TensorSpec(shape=(1, 4))], opset_version=ct.target.iOS17)
+        def drawing(x):
+            if not amount:
+                return mb.tanh(x=x, name="y")
+            drawn = mb.random_uniform(shape=np.array([1, 4]), low=0.0, high=float(amount))
+            return mb.add(x=x, y=drawn, name="y")
+
+        path = tmp_path / f"Noise{amount}.mlpackage"
+        ct.convert(drawing, minimum_deployment_target=ct.target.iOS17).save(str(path))
+        return path
+
+    return make
+
+
+def test_a_model_of_arrays_is_recorded_and_passes(packed, on_a_mac, noise, tmp_path):
+    ran = packed(noise(0), tmp_path / "arrays", units=["CPU_AND_GPU", "CPU_ONLY"])
+
+    assert ran.ok, ran.error
+    done = on_a_mac(ran.outputs["selftest"])
+    assert done.code == 0, done.err
+    assert [line.split()[1] for line in done.out.splitlines()[1:3]] == ["CPU_ONLY", "CPU_AND_GPU"]
+    assert "numpy pillow" not in (ran.outputs["selftest"] / "README.md").read_text()
+
+
+def test_a_model_that_draws_random_numbers_is_refused(packed, noise, tmp_path):
+    ran = packed(noise(1), tmp_path / "arrays")
+
+    assert ran.error == (
+        "the model answers differently when it is asked twice: it draws random numbers"
+    )
+
+
+def test_a_tolerance_can_be_given_and_yields_to_what_rounding_costs(packed, noise, tmp_path):
+    from mlbuild.stages.package.selftest.run import _limit
+
+    from mlbuild.coreml.golden.tolerances import Tolerance
+
+    ran = packed(noise(0), tmp_path / "arrays", min_psnr_db=72.5)
+    assert ran.metrics["tolerance_db"] == 72.5
+    usual = Tolerance(40, "float16")
+    assert _limit(usual, None, 60) == usual
+    assert _limit(usual, None, 42.04) == Tolerance(
+        36.0, "float16 rounding alone moves these answers by 42 dB"
+    )
+    assert _limit(usual, 50, 30) == Tolerance(50, "given by the pipeline")
+
+
 def test_mlbuild_golden_reads_the_recording_again(packed):
     from mlbuild.coreml.golden import check
 

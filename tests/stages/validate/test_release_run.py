@@ -312,3 +312,75 @@ def test_equal_inputs_give_equal_reports(against, package, crushed, photos):
 
     assert first.text("report") == again.text("report")
     assert first.text("page") == again.text("page")
+
+
+def program(path, scale, shape=(1, 4), name="out", extra=False):
+    """out = tanh(scale * x) of an array x."""
+    import coremltools as ct
+    from coremltools.converters.mil import Builder as mb  # noqa: N813
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=shape)], opset_version=ct.target.iOS17)
+    def made(x):
+        out = mb.tanh(x=mb.mul(x=x, y=np.float32(scale)), name=name)
+        return (out, mb.exp(x=x, name="more")) if extra else out
+
+    model = ct.convert(
+        made, minimum_deployment_target=ct.target.iOS17, compute_precision=ct.precision.FLOAT32
+    )
+    model.save(str(path))
+    return path
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    folder, random = tmp_path / "arrays", np.random.default_rng(2)
+    folder.mkdir()
+    for number in range(10):
+        np.savez(folder / f"{number}.npz", x=random.normal(size=(1, 4)).astype(np.float32))
+    return folder
+
+
+def test_models_of_arrays_are_compared_output_by_output(against, arrays, tmp_path):
+    released = program(tmp_path / "Released.mlpackage", 1)
+    today = program(tmp_path / "Today.mlpackage", 1.1)
+    plain = against(today, released, arrays)
+    judged = against(today, released, arrays, reference=released)
+
+    assert plain.ok, plain.error
+    assert {"psnr_db", "mean_abs", "samples"} <= set(plain.metrics)
+    assert {"agreement_top1", "rise", "drop"}.isdisjoint(plain.metrics)
+    assert judged.metrics["released_error"] == 0
+    assert judged.metrics["error"] == pytest.approx(judged.metrics["mean_abs"])
+    assert judged.metrics["worse"]["value"] == 1
+
+
+def test_an_error_that_hardly_moved_is_no_worse_one(against, arrays, tmp_path):
+    reference = program(tmp_path / "Reference.mlpackage", 1)
+    released = program(tmp_path / "Released.mlpackage", 1.2)
+    today = program(tmp_path / "Today.mlpackage", 1.2002)
+
+    metrics = against(today, released, arrays, reference=reference).metrics
+    assert metrics["worse"]["value"] == metrics["better"]["value"] == 0
+    assert metrics["mcnemar_p"] == 1
+    assert metrics["rise"]["value"] > 0
+    exact = against(today, released, arrays, reference=reference, noise=0).metrics
+    assert exact["worse"]["value"] == 1
+
+
+def test_outputs_that_cannot_be_brought_together_are_a_new_interface(against, arrays, tmp_path):
+    released = program(tmp_path / "Released.mlpackage", 1, extra=True)
+    today = program(tmp_path / "Today.mlpackage", 1)
+    ran = against(today, released, arrays)
+
+    assert ran.error == (
+        "sample 0.npz: today's model cannot be compared with the released model: today's model "
+        "lacks output more [1, 4]; it has out [1, 4]"
+    )
+    assert ran.hint.startswith("a model with another interface is a new major version")
+
+
+def test_an_output_that_was_renamed_is_the_same(against, arrays, tmp_path):
+    released = program(tmp_path / "Released.mlpackage", 1)
+    today = program(tmp_path / "Today.mlpackage", 1, name="result")
+
+    assert against(today, released, arrays).metrics["psnr_db"] == 200

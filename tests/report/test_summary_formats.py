@@ -4,10 +4,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from mlbuild.report.summary.html import html
 from mlbuild.report.summary.markdown import escaped, markdown, marker
-from mlbuild.report.summary.page import Cell, Page, Section, Tone, table
+from mlbuild.report.summary.page import Cell, Page, Section, Table, Tone, table
 from mlbuild.report.summary.text import text
 
 ROWS = [
@@ -70,7 +73,7 @@ def test_columns_without_anything_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
+    ("text_", "wanted"),
     [
         ("a | b", r"a \| b"),
         ("line\nbreak  and tab\t.", "line break and tab ."),
@@ -90,8 +93,45 @@ def test_columns_without_anything_are_left_out() -> None:
         ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
     ],
 )
-def test_text_means_nothing_but_itself_in_markdown(given: str, wanted: str) -> None:
-    assert escaped(given) == wanted
+def test_text_means_nothing_but_itself_in_markdown(text_: str, wanted: str) -> None:
+    assert escaped(text_) == wanted
+
+
+HOSTILE = st.text(
+    st.one_of(
+        st.sampled_from(list("\\`*_{}[]()#+-.!|~$<>&@:=\"'\n\t 0123456789")),
+        st.sampled_from("aAwé漢"),
+    ),
+    max_size=30,
+)
+
+
+@given(HOSTILE)
+@settings(max_examples=400, deadline=None)
+def test_a_parser_of_markdown_sees_nothing_but_the_text(name: str) -> None:
+    """An independent reader of CommonMark with tables and strike-through, as GitHub's has them."""
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    told = escaped(name)
+    kinds = [t.type for t in reader.parse(told)]
+    assert kinds in ([], ["paragraph_open", "inline", "paragraph_close"])
+    inside = [t for token in reader.parse(told) for t in token.children or ()]
+    assert {t.type for t in inside} <= {"text", "text_special"}
+    plain = "".join(t.content for t in inside).replace("\u200b", "")
+    assert plain == " ".join(name.split())
+
+
+@given(st.lists(HOSTILE, min_size=1, max_size=4), st.lists(HOSTILE, min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_a_parser_of_markdown_sees_every_row_with_its_columns(
+    one: list[str], two: list[str]
+) -> None:
+    rows = [(Cell(a), Cell("x"), Cell(b)) for a, b in zip(one, two, strict=False)]
+    shown = Table(("first", "second", "third"), tuple(rows))
+    page = Page("t", "m", Cell("v"), (), (Section("s", shown),))
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown(page))
+    assert sum(t.type == "tr_open" for t in tokens) == 1 + len(rows)
+    assert sum(t.type == "td_open" for t in tokens) == 3 * len(rows)
+    assert not [t for t in tokens if t.type == "html_block" and t is not tokens[0]]
 
 
 def test_a_label_cannot_add_a_column_or_a_row() -> None:

@@ -17,7 +17,7 @@ from mlbuild.report.summary.page import Cell, Page, Section, Table, Tone
 ROOM = 60_000  # characters; a comment may have 65,536, and a bot may add some
 _SIGNS = {Tone.GOOD: "✅ ", Tone.BAD: "❌ ", Tone.DOUBT: "⚠️ ", Tone.PLAIN: ""}
 _SPECIAL = re.compile(r"([\\`*_\[\]#!|~$])")
-_BLOCK = re.compile(r"^(?=[+-](?:\s|$)|--|\d+[.)]\s)")  # what makes a list or a line
+_BLOCK = re.compile(r"^(?=[+-](?:\s|$)|--|\d+[.)](?:\s|$)|==)")  # what makes a list or a line
 _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
 _JOINER = "&#8203;"  # a space of no width: what follows is no mention, reference or address
 

@@ -177,7 +177,7 @@ def _carry_out(
 ) -> Released:
     """Put together, sent, tagged, shown."""
     root, facts, remarks = project.pipeline.root, prepared.facts, prepared.remarks
-    tell(f"{facts.name} {facts.version}: {facts.change.level}, {'; '.join(facts.change.why)}")
+    tell(f"putting {facts.name} {facts.version} together")
     folder = finish(facts, prepared.built, wish.folder, project.environ)
     wanted = _tags(project, wish, at, facts, manifest_digest(folder))
     push = wish.push and tags.has_remote(root)

@@ -14,7 +14,7 @@ import pytest
 from mlbuild.cli.main import main
 from mlbuild.cli.release import waivers_of
 from mlbuild.errors import UsageError
-from tests.conftest import Done
+from tests.conftest import ROOT, Done
 from tests.release.conftest import built_once, team  # noqa: F401 - fixtures
 from tests.release.projects import FILE, RELEASE, STAGES, Team, git
 
@@ -224,3 +224,13 @@ def test_what_is_released_passes_mlbuild_verify(team: Team) -> None:
         code = main(["verify", os.fspath(team.folder / "dogs"), "--json"])
     assert code == 0
     assert json.loads(out.getvalue().splitlines()[-1])["ok"] is True
+
+
+def test_the_page_shows_what_is_printed(team: Team) -> None:
+    mlbuild()
+    team.write(STAGES.replace("epochs: 1", "epochs: 2"))
+    team.built()
+    printed = mlbuild().out.splitlines()
+    page = (ROOT / "docs/releasing.md").read_text()
+    shown = page.partition("<!-- second release -->\n```\n")[2].partition("\n```")[0].splitlines()
+    assert printed[: len(shown)] == shown

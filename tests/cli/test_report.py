@@ -172,6 +172,33 @@ def test_the_last_release_is_compared_with_by_default(
     assert [*["check", "psnr_db", "52.5", "51.5"], "▲ +1, better", "holds: min 40"] in told
 
 
+def test_a_project_may_be_a_folder_of_a_larger_repository(
+    template: Path, mlbuild: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    mono = tmp_path / "mono"
+    shutil.copytree(template, mono / "apps/dogs", ignore=shutil.ignore_patterns(".git"))
+    git(tmp_path, "init", "-q", "mono")
+    commit(mono)
+    monkeypatch.chdir(mono)
+    told = rows(mlbuild("report", "apps/dogs/pipelines/p.yaml", "--against", "HEAD"))
+    assert [*["check", "psnr_db", "51.5", "51.5"], "=", "holds: min 40"] in told
+    assert ["out/copy.bin", "check", "2 bytes", "2 bytes", "="] in told
+
+
+def test_metrics_that_git_ignores_come_from_the_cache(
+    built: Path, pipeline: Write, mlbuild: Run
+) -> None:
+    git(built, "rm", "-q", "--cached", "out/check.json")
+    (built / ".gitignore").write_text("out/\n")
+    git(built, "add", ".gitignore")
+    git(built, "commit", "-q", "-m", "without metrics")
+    pipeline(PIPELINE.replace("51.5", "48.25"))
+    assert mlbuild("run", "pipelines/p.yaml").code == 0
+    told = rows(mlbuild("report", "pipelines/p.yaml", "--against", "HEAD"))
+    assert [*["check", "psnr_db", "48.25", "51.5"], "▼ -3.25, worse", "holds: min 40"] in told
+
+
 def test_no_release_yet_is_a_note(built: Path, pipeline: Write, mlbuild: Run) -> None:
     pipeline(PIPELINE + RELEASE)
     told = rows(mlbuild("report", "pipelines/p.yaml", "--against", "release"))

@@ -31,6 +31,7 @@ _SIGNS = {"&&": " and ", "||": " or ", "!": " not "}
 _NOTHING = ("actions/setup-python", "actions/cache")
 # The distribution is on no index while it is tested: it is there already.
 _SKIPPED = ("Install",)
+_LONG = 5  # lines of a command that are too many to be shown
 
 
 @dataclass
@@ -140,8 +141,11 @@ class _Run:
         if action == "actions/upload-artifact":
             return self._upload(given)
         if action == "actions/download-artifact":
-            target = self.place / given.get("path", ".")
-            shutil.copytree(self._artifact(given), target, dirs_exist_ok=True)
+            held, target = self._artifact(given), self.place / given.get("path", ".")
+            if not held.is_dir():
+                print(f"there is no artifact {given['name']}", flush=True)
+                return 1
+            shutil.copytree(held, target, dirs_exist_ok=True)
             return 0
         assert action in _NOTHING, f"nobody knows how to play {action}"
         return 0
@@ -172,7 +176,8 @@ class _Run:
             for key, value in (level.get("env") or {}).items():
                 env[key] = _filled(str(value), self.context)
         lines = step["run"].rstrip().splitlines()
-        print("\n".join(f"$ {line}" for line in lines[:2]), flush=True)
+        shown = lines if len(lines) < _LONG else lines[:1]
+        print("\n".join(f"$ {line}" for line in shown), flush=True)
         script = ["bash", "-e", "-c", step["run"]]
         return subprocess.run(script, cwd=self.place, env=env, stderr=subprocess.STDOUT).returncode
 

@@ -57,10 +57,8 @@ def add_remote(root: Path, url: str, here: Path) -> str:
     config = dvc_folder(root)
     if config and re.search(r"^\s*remote\s*=", _text(config / "config"), re.MULTILINE):
         return f"kept the DVC remote that {config / 'config'} names"
-    place = url
-    if not re.match(r"[a-z0-9+]+://", url) and not Path(url).is_absolute():
-        # DVC keeps it relative, so that the project may be moved together with it.
-        place = os.path.relpath((here / url).resolve(), root.resolve())
+    # A folder is named from the top of the disk: clones lie anywhere.
+    place = url if re.match(r"[a-z0-9+]+://", url) else os.fspath((here / url).resolve())
     command = [sys.executable, "-m", "dvc", "remote", "add", "-d", REMOTE, place]
     try:
         subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
@@ -69,7 +67,7 @@ def add_remote(root: Path, url: str, here: Path) -> str:
         told = next((line for line in said if line.startswith("ERROR")), said[-1])
         problem = Problem(f"DVC does not take '{url}' as a remote", got=told)
         raise DataError(problem) from error
-    return f"made {url} the team's DVC remote"
+    return f"made {place} the team's DVC remote"
 
 
 def remote_of(root: Path) -> str:

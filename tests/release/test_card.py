@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mlbuild.release.documents.markup import Markup, element, visible
 from mlbuild.release.documents.page import page, page_text
 from mlbuild.release.facts import StageFacts
 from tests.release.card_of import CARD
+from tests.release.dogs import share
 from tests.release.facts_of import facts_of, released
 from tests.release.hostile import NAMES, TEXT, hostile
 
@@ -289,6 +291,19 @@ def test_the_matrix_counts_every_answer_once(tmp_path: Path) -> None:
     found = confusion(released(tmp_path))
     assert found is not None
     assert sum(numbers) == 238 == sum(map(sum, found.counts))
+
+
+def test_of_many_labels_the_worst_are_drawn(tmp_path: Path) -> None:
+    facts = released(tmp_path)
+    metrics = {f"recall.l{i}": share(50 - i, 50) for i in range(41)}
+    (stage,) = [s for s in facts.stages if s.name == "accuracy"]
+    judged = replace(stage, metrics=metrics)
+    text = page_text(replace(facts, stages=(*facts.stages, replace(judged, name="late"))))
+    root = ElementTree.fromstring(text.split("\n", 1)[1])
+    title = "The 20 labels with the lowest recall, by late"
+    (picture,) = [s for s in root.iter("svg") if s.findtext("title") == title]
+    drawn = [t.text for t in picture.iter("text") if (t.text or "").startswith("l")]
+    assert drawn == [f"l{i}" for i in range(40, 20, -1)]
 
 
 def test_a_hundred_labels_make_no_matrix_but_a_table_of_mistakes(tmp_path: Path) -> None:

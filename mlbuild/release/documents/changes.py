@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from mlbuild.records import Json
@@ -73,7 +72,7 @@ def metrics(facts: ReleaseFacts) -> tuple[Block, ...]:
     whole: list[tuple[Line, ...]] = []
     labels: list[tuple[Line, ...]] = []
     for row in facts.change.metrics:
-        if not _same(measured(row.get("before")), measured(row.get("after"))):
+        if not wording.alike(measured(row.get("before")), measured(row.get("after"))):
             metric = str(row["metric"])
             told = _metric(row, meaning(stages.get(str(row["stage"])), metric))
             (labels if is_of_label(metric) else whole).append(told)
@@ -84,14 +83,6 @@ def metrics(facts: ReleaseFacts) -> tuple[Block, ...]:
         table = Table(header, tuple(labels), numbers)
         blocks.append(Folded(f"{len(labels)} figures of single labels", (table,)))
     return tuple(blocks)
-
-
-def _same(before: wording.Measured | None, after: wording.Measured | None) -> bool:
-    """Whether two figures are told in the same words; rounding may make them differ."""
-    if before is None or after is None:
-        return before is after
-    near = math.isclose(before.value, after.value, rel_tol=1e-9)
-    return near and wording.full(before) == wording.full(after)
 
 
 def _metric(row: Mapping[str, Json], told: Mapping[str, Json]) -> tuple[Line, ...]:

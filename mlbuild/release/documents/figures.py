@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlbuild.records import Json
 from mlbuild.release.documents.lineage import spoken_of
-from mlbuild.release.documents.wording import Measured, measured
+from mlbuild.release.documents.wording import Measured, alike, measured
 from mlbuild.release.facts import GateFacts, ReleasedArtifact, ReleaseFacts, StageFacts
 
 EQUAL_DB = 200.0  # what stages record where two models give the same
@@ -83,15 +83,9 @@ def figures(facts: ReleaseFacts) -> list[Figure]:
             now, place = measured(stage.metrics[metric]), (stage.name, metric)
             if now is None or not (place in gates or _is_told(stage, metric)):
                 continue
-            found.append(
-                Figure(
-                    *place,
-                    now,
-                    meaning(stage, metric),
-                    earlier.get(place),
-                    tuple(gates.get(place, ())),
-                )
-            )
+            before = None if alike(earlier.get(place), now) else earlier.get(place)
+            told = meaning(stage, metric)
+            found.append(Figure(*place, now, told, before, tuple(gates.get(place, ()))))
     return found
 
 

@@ -7,6 +7,7 @@ from mlbuild.release.documents.blocks import (
     Block,
     Code,
     Folded,
+    Line,
     Paragraph,
     Picture,
     Section,
@@ -30,6 +31,7 @@ from mlbuild.release.documents.quality import cell, least
 from mlbuild.release.facts import ReleaseFacts
 
 _FEW = 12  # labels up to which Markdown shows the matrix as a table
+_MANY, _WORST = 40, 20  # labels of which only the worst are drawn, and how many those are
 _TOP = 10  # mistakes that are listed
 
 
@@ -61,37 +63,45 @@ def labels_section(facts: ReleaseFacts) -> Section:
 
 
 def _recall(found: list[Label], stage: str, facts: ReleaseFacts) -> list[Block]:
+    """A picture of the recall of each label, of many that of the worst, and a table of all."""
+    rows = tuple(
+        (line(Code(label.label)), *_share(label.recall), *_share(label.precision)[:1])
+        for label in found
+    )
+    header = ("label", "recall", "95 % interval", "n", "precision")
+    table = Table(header, rows, frozenset({1, 2, 3, 4}))
+    folded = Folded(f"Recall and precision of {len(rows)} labels", (table,))
+    points = _points(found, stage, facts)
+    title = f"Recall of each label, by {stage}"
+    if len(points) > _MANY:
+        points = sorted(points, key=lambda p: (p.now.value, p.name))[:_WORST]
+        title = f"The {_WORST} labels with the lowest recall, by {stage}"
+    if not points:
+        return [folded]
+    return [Picture(shares(title, points), f"{title}: {meaning(points)}."), folded]
+
+
+def _points(found: list[Label], stage: str, facts: ReleaseFacts) -> list[Point]:
     earlier = {
         row["metric"]: wording.measured(row.get("before"))
         for row in facts.change.metrics
         if row["stage"] == stage
     }
-    gates = {g.metric: least((g,)) for g in facts.gates if g.stage == stage}
-    points = [
-        Point(label.label, label.recall, earlier.get(f"recall.{label.label}"),
-              gates.get(f"recall.{label.label}"))
-        for label in found
+    gates = {gate.metric: least((gate,)) for gate in facts.gates if gate.stage == stage}
+    named = [(f"recall.{label.label}", label) for label in found]
+    return [
+        Point(label.label, label.recall, earlier.get(metric), gates.get(metric))
+        for metric, label in named
         if label.recall is not None
-    ]  # fmt: skip
-    rows = tuple(
-        (
-            line(Code(label.label)),
-            cell("" if label.recall is None else wording.value(label.recall)),
-            cell("" if label.recall is None else wording.interval(label.recall)),
-            cell("" if label.recall is None or label.recall.n is None else str(label.recall.n)),
-            cell("" if label.precision is None else wording.value(label.precision)),
-        )
-        for label in found
-    )
-    table = Table(
-        ("label", "recall", "95 % interval", "n", "precision"), rows, frozenset({1, 2, 3, 4})
-    )
-    blocks: list[Block] = []
-    if 0 < len(points) <= MOST:
-        title = f"Recall of each label, by {stage}"
-        blocks.append(Picture(shares(title, points), f"{title}: {meaning(points)}."))
-    blocks.append(Folded(f"Recall and precision of {len(rows)} labels", (table,)))
-    return blocks
+    ]
+
+
+def _share(recorded: wording.Measured | None) -> tuple[Line, Line, Line]:
+    """Value, interval and n."""
+    if recorded is None:
+        return (), (), ()
+    n = "" if recorded.n is None else f"{recorded.n:,}"
+    return cell(wording.value(recorded)), cell(wording.interval(recorded)), cell(n)
 
 
 def _confused(found: Confusion) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -75,6 +76,14 @@ def difference(before: Measured, after: Measured) -> str:
     if before.low is not None and after.low is not None:
         return f"{change:+.3f}"
     return f"{'+' if change > 0 else ''}{number(change)}"
+
+
+def alike(before: Measured | None, after: Measured | None) -> bool:
+    """Whether two figures are told in the same words; rounding may make them differ."""
+    if before is None or after is None:
+        return before is after
+    near = math.isclose(before.value, after.value, rel_tol=1e-9)
+    return near and full(before) == full(after)
 
 
 def unit(metric: str, meaning: Mapping[str, Json]) -> str:

@@ -63,7 +63,7 @@ def values_of(choices: Choices, root: Path, publish: str = "") -> dict[str, str 
     if choices.model:
         values |= _of_model(choices, root)
     values["grey_word"] = "true" if values["grey"] else "false"
-    return values
+    return values | {"selftest": _asked(choices, values)}
 
 
 def path_in(root: Path, path: Path) -> str:
@@ -167,6 +167,22 @@ def _pictures(choices: Choices, values: Values) -> str:
         "convert-only": ("datasets.samples", "samples.samples"),
     }
     return named.get(task, ("datasets.photos", "datasets.photos"))[0 if own else 1]
+
+
+def _asked(choices: Choices, values: Values) -> str:
+    """The samples that a self-test may ask about; nothing where there are none."""
+    task = choices.task
+    if task in ("image-classification", "image-similarity"):
+        return "split.test"
+    if task in ("sound", "text", "activity") or (task == "tabular" and values["torch"]):
+        return "train.samples"
+    if task == "tabular":
+        return "datasets.table"
+    if task == "imagenet":
+        return "datasets.samples"
+    if task == "text-generation" or values["strokes"] or (choices.model and not values["reports"]):
+        return ""
+    return str(values["pictures"])
 
 
 def _of_model(choices: Choices, root: Path) -> dict[str, str | bool]:

@@ -34,7 +34,17 @@ def _made(*arguments: str) -> Pipeline:
     made = Pipeline.load(Path("app/pipelines/it.yaml"))
     assert made.resolved.release is not None
     assert "package" in [stage.base for stage in made.resolved.stages]
+    _with_selftest(Path("app/pipelines/it.yaml"))
     return made
+
+
+def _with_selftest(file: Path) -> None:
+    """The stage that stands in a comment is one that resolves too."""
+    text = file.read_text()
+    if "  # selftest: " in text:
+        beside = file.with_name("beside.yaml")
+        beside.write_text(text.replace("  # selftest: ", "  selftest: "))
+        assert "selftest" in [s.base for s in Pipeline.load(beside).resolved.stages]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +73,7 @@ def test_data_tell_the_task(form: str, capsys: pytest.CaptureFixture[str]) -> No
     assert kinds & {k for k in kinds if k and k.startswith("train/")}
     assert TASKS[task].about.split()[0] in Path("app/README.md").read_text()
     assert f"{data}: " in capsys.readouterr().out
+    assert main(["run", "app/pipelines/it.yaml", "--dry-run"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -14,3 +14,12 @@ def _kinds() -> Any:
 def kind_of(name: str) -> Any:
     """The kind of that name, or of that folder: "convert/coreml", "data/pixels"."""
     return _kinds().get(name.replace("_", "-")).kind
+
+
+def names() -> list[str]:
+    """All of them; none where the engine's own libraries are not there."""
+    try:
+        found: list[str] = _kinds().names()
+    except ImportError:
+        return []
+    return found

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from mlbuild.api import Field, In, Kind, Out, model_validator
 
-from ..._shared.tables.spec_parameters import JudgingParams
+from ..._shared.tabular.spec_boosting import BoostingParams, check_boosting
 from ..._shared.tabular.spec_metrics import BOOSTING, CLASSIFICATION, COMMON, REGRESSION
 
 _OWN = {
@@ -18,12 +18,9 @@ _OWN = {
 _CLASSIFIERS = ("binary", "multiclass", "multiclassova")
 
 
-class LightGBMParams(JudgingParams):
+class LightGBMParams(BoostingParams):
     """What is boosted, for how long, and how strongly it is held back."""
 
-    task: Literal["classification", "regression"] = Field(
-        "classification", description="What the target holds: labels, or numbers."
-    )
     objective: Literal[
         "auto",
         "binary",
@@ -45,52 +42,23 @@ class LightGBMParams(JudgingParams):
     boosting: Literal["gbdt", "rf", "dart"] = Field(
         "gbdt", description="Boosted trees, a random forest, or trees with dropout."
     )
-    rounds: int = Field(100, ge=1, le=100_000, description="Trees (of each label), at most.")
     learning_rate: float = Field(0.1, gt=0, le=1, description="How much of each tree counts.")
     num_leaves: int = Field(31, ge=2, le=131_072, description="Leaves of a tree, at most.")
     max_depth: int = Field(-1, ge=-1, le=64, description="Of a tree; -1: only num_leaves limits.")
     min_rows: int = Field(20, ge=1, description="Rows of a leaf, at least.")
     max_bin: int = Field(255, ge=2, description="Bins of a feature.")
-    subsample: float = Field(1.0, gt=0, le=1, description="Share of rows that a tree sees.")
-    colsample: float = Field(1.0, gt=0, le=1, description="Share of features of each tree.")
     reg_lambda: float = Field(0.0, ge=0, description="Squared penalty of leaves.")
-    reg_alpha: float = Field(0.0, ge=0, description="Absolute penalty of leaves.")
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="`balanced` counts each label the same, however many rows it has."
-    )
-    monotone: dict[str, Literal[-1, 0, 1]] = Field(
-        default_factory=dict,
-        description="Columns of numbers that may only raise (1) or lower (-1) what is said.",
-    )
-    early_stopping: int | None = Field(
-        None,
-        ge=1,
-        description="Stop when the loss on rows that are watched did not fall for so many rounds; "
-        "the rounds up to the best one are kept.",
-    )
-    validation_share: float = Field(
-        0.15, gt=0, lt=0.9, description="Watched, where no `validation` input is given."
-    )
     params: dict[str, Any] = Field(
         default_factory=dict, description="More of LightGBM's parameters, by its names."
     )
 
     @model_validator(mode="after")
     def _together(self) -> "LightGBMParams":
-        if self.target is None:
-            raise ValueError("target: which column is learnt must be said")
-        classifier = self.objective in _CLASSIFIERS
-        if self.objective != "auto" and classifier != (self.task == "classification"):
-            raise ValueError(f"objective: {self.objective} is not for {self.task}")
-        if self.class_weight == "balanced" and self.task == "regression":
-            raise ValueError("class_weight: numbers have no classes")
+        check_boosting(self, _CLASSIFIERS, _OWN)
         if self.boosting == "rf" and self.subsample == 1:
             raise ValueError("boosting: rf needs subsample below 1, or all its trees are equal")
         if self.boosting == "dart" and self.early_stopping:
             raise ValueError("early_stopping: dart changes earlier trees, none is best before")
-        taken = sorted(_OWN & set(self.params))
-        if taken:
-            raise ValueError(f"params: '{taken[0]}' is a parameter of this kind, or follows one")
         return self
 
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from mlbuild.api import Field, In, Kind, Out, model_validator
 
-from ..._shared.tables.spec_parameters import JudgingParams
+from ..._shared.tabular.spec_boosting import BoostingParams, check_boosting
 from ..._shared.tabular.spec_metrics import BOOSTING, CLASSIFICATION, COMMON, REGRESSION
 
 _CLASSIFIERS = ("binary:logistic", "multi:softprob")
@@ -16,12 +16,9 @@ _OWN = {
 }  # fmt: skip
 
 
-class XGBoostParams(JudgingParams):
+class XGBoostParams(BoostingParams):
     """What is boosted, for how long, and how strongly it is held back."""
 
-    task: Literal["classification", "regression"] = Field(
-        "classification", description="What the target holds: labels, or numbers."
-    )
     objective: Literal[
         "auto",
         "binary:logistic",
@@ -42,7 +39,6 @@ class XGBoostParams(JudgingParams):
     booster: Literal["gbtree", "dart", "gblinear"] = Field(
         "gbtree", description="Trees, trees with dropout, or a linear model."
     )
-    rounds: int = Field(100, ge=1, le=100_000, description="Trees (of each label), at most.")
     learning_rate: float = Field(0.3, gt=0, le=1, description="How much of each tree counts.")
     max_depth: int = Field(6, ge=0, le=64, description="Of a tree; 0: only max_leaves limits it.")
     max_leaves: int = Field(0, ge=0, description="Of a tree; 0: any number.")
@@ -51,10 +47,7 @@ class XGBoostParams(JudgingParams):
     )
     min_child_weight: float = Field(1.0, ge=0, description="Least weight of a leaf's rows.")
     gamma: float = Field(0.0, ge=0, description="Least gain of a split.")
-    subsample: float = Field(1.0, gt=0, le=1, description="Share of rows that each tree sees.")
-    colsample: float = Field(1.0, gt=0, le=1, description="Share of features of each tree.")
     reg_lambda: float = Field(1.0, ge=0, description="Squared penalty of leaves.")
-    reg_alpha: float = Field(0.0, ge=0, description="Absolute penalty of leaves.")
     tree_method: Literal["exact", "approx", "hist"] = Field(
         "hist", description="How splits are found."
     )
@@ -67,35 +60,13 @@ class XGBoostParams(JudgingParams):
     scale_pos_weight: float = Field(
         1.0, gt=0, description="Of two labels: weight of the second one's rows."
     )
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="`balanced` counts each label the same, however many rows it has."
-    )
-    monotone: dict[str, Literal[-1, 0, 1]] = Field(
-        default_factory=dict,
-        description="Columns of numbers that may only raise (1) or lower (-1) what is said.",
-    )
-    early_stopping: int | None = Field(
-        None,
-        ge=1,
-        description="Stop when the loss on rows that are watched did not fall for so many rounds; "
-        "the rounds up to the best one are kept.",
-    )
-    validation_share: float = Field(
-        0.15, gt=0, lt=0.9, description="Watched, where no `validation` input is given."
-    )
     params: dict[str, Any] = Field(
         default_factory=dict, description="More of XGBoost's parameters, by its names."
     )
 
     @model_validator(mode="after")
     def _together(self) -> "XGBoostParams":
-        if self.target is None:
-            raise ValueError("target: which column is learnt must be said")
-        classifier = self.objective in _CLASSIFIERS
-        if self.objective != "auto" and classifier != (self.task == "classification"):
-            raise ValueError(f"objective: {self.objective} is not for {self.task}")
-        if self.class_weight == "balanced" and self.task == "regression":
-            raise ValueError("class_weight: numbers have no classes")
+        check_boosting(self, _CLASSIFIERS, _OWN)
         if self.booster == "gblinear" and self.early_stopping:
             raise ValueError("early_stopping: a linear model has no trees to leave out")
         if self.booster == "dart" and self.early_stopping:
@@ -112,9 +83,6 @@ class XGBoostParams(JudgingParams):
             raise ValueError("max_depth: 0 needs max_leaves")
         if not self.max_depth and self.tree_method == "exact":
             raise ValueError("max_depth: exact needs at least 1")
-        taken = sorted(_OWN & set(self.params))
-        if taken:
-            raise ValueError(f"params: '{taken[0]}' is a parameter of this kind, or follows one")
         return self
 
 

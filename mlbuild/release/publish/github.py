@@ -13,7 +13,7 @@ from mlbuild.errors import Problem
 from mlbuild.publishing import option
 from mlbuild.records import Progress
 from mlbuild.release.publish.assets import Asset, packed
-from mlbuild.release.publish.http import Client
+from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     Bundle,
     Patience,
@@ -54,6 +54,7 @@ class GitHub:
         """What would stand in the way; asks only."""
         return objection(lambda: self._look(release))
 
+    @understood
     def stage(self, release: Bundle) -> None:
         """Uploads all assets to a draft."""
         with packed(release, option(self._spec, "assets")) as assets:
@@ -69,6 +70,7 @@ class GitHub:
                     f"sending {asset.name}",
                 )
 
+    @understood
     def reveal(self, release: Bundle) -> str:
         """Publishes the draft on the tag, which must be there."""
         with packed(release, option(self._spec, "assets")) as assets:
@@ -98,6 +100,7 @@ class GitHub:
             )
         return self._known
 
+    @understood
     def _look(self, release: Bundle) -> None:
         self._client.ask("GET", self._repo)
         published, draft = self._release(release), self._draft(release)

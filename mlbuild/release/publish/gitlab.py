@@ -16,7 +16,7 @@ from mlbuild.errors import Problem
 from mlbuild.publishing import option
 from mlbuild.records import Progress
 from mlbuild.release.publish.assets import Asset, packed
-from mlbuild.release.publish.http import Client
+from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     Bundle,
     Patience,
@@ -56,6 +56,7 @@ class GitLab:
         """What would stand in the way; asks only."""
         return objection(lambda: self._look(release))
 
+    @understood
     def stage(self, release: Bundle) -> None:
         """Uploads all assets to the package registry."""
         with packed(release, option(self._spec, "assets")) as assets:
@@ -69,6 +70,7 @@ class GitLab:
                     f"sending {asset.name}",
                 )
 
+    @understood
     def reveal(self, release: Bundle) -> str:
         """Makes the release of the tag, which must be there."""
         with packed(release, option(self._spec, "assets")) as assets:
@@ -95,6 +97,7 @@ class GitLab:
             self._known = Client(self.name, (self._api,), {header: secret}, self._patience)
         return self._known
 
+    @understood
     def _look(self, release: Bundle) -> None:
         found = self._release(release)  # a job's token may see releases, and not the project
         written = release.folder.is_dir()

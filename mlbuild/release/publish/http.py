@@ -6,6 +6,7 @@ they lead elsewhere. Proxies and certificates are those of the environment; a `.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,10 +27,11 @@ from mlbuild.release.publish.complaints import (
     shown,
 )
 from mlbuild.release.publish.contents import digest_of
-from mlbuild.release.publish.protocol import Patience, PublishError
+from mlbuild.release.publish.protocol import Bundle, Patience, PublishError
 from mlbuild.release.publish.upload import Upload
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _REPEATABLE = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -72,6 +74,20 @@ class _Passing(Exception):  # noqa: N818 - no failure yet
         super().__init__(why)
         self.why, self.wait = why, wait
         self.undone = undone  # the service did nothing for certain
+
+
+def understood(step: Callable[[Any, Bundle], R]) -> Callable[[Any, Bundle], R]:
+    """A step of a publisher that tells, without a traceback, of answers that nobody documented."""
+
+    @functools.wraps(step)
+    def told(self: Any, release: Bundle) -> R:
+        try:
+            return step(self, release)
+        except (KeyError, TypeError, IndexError) as error:
+            message = f"{self.name}: the service answered otherwise than its documentation says"
+            raise PublishError(message, hint="is its address right?") from error
+
+    return told
 
 
 class Client:
@@ -125,7 +141,11 @@ class Client:
 
         def once() -> Answer:
             known = allowed or (200,)
-            return self._answer(method, url, known, json=json, data=data, headers=headers)
+            answer = self._answer(method, url, known, json=json, data=data, headers=headers)
+            if method == "GET" and answer.status == 200 and answer.json is None:
+                hint = "is its address right? a proxy may have answered in its place"
+                raise PublishError(f"{self.name}: {shown(url)} answered no JSON", hint=hint)
+            return answer
 
         return self._patiently(once, repeatable=harmless or method in _REPEATABLE)
 

@@ -19,7 +19,7 @@ from mlbuild.errors import Problem
 from mlbuild.publishing import option
 from mlbuild.records import Progress
 from mlbuild.release.publish.contents import CHUNK, Held, contents
-from mlbuild.release.publish.http import Client
+from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     SIGNATURES,
     Bundle,
@@ -63,6 +63,7 @@ class HuggingFace:
         """What would stand in the way; asks only."""
         return objection(lambda: self._look(release))
 
+    @understood
     def stage(self, release: Bundle) -> None:
         """Sends the large files."""
         held = contents(release)
@@ -76,6 +77,7 @@ class HuggingFace:
                 f"sending {one.path}",
             )
 
+    @understood
     def reveal(self, release: Bundle) -> str:
         """Commits everything in one step, looks at what the commit holds, and tags it."""
         held = contents(release)
@@ -93,6 +95,7 @@ class HuggingFace:
             self._known = Client(self.name, (self._hub,), permission, self._patience)
         return self._known
 
+    @understood
     def _look(self, release: Bundle) -> None:
         if release.folder.is_dir():
             self._published(release, contents(release))
@@ -152,7 +155,9 @@ class HuggingFace:
         place = said.json["objects"][0]
         if place.get("error"):
             message = f"{self.name}: {one.path} was refused"
-            raise PublishError(Problem(message, got=self._client.scrub(str(place["error"]))))
+            raise PublishError(
+                Problem(message, got=self._client.scrub(str(place["error"]["message"])))
+            )
         actions = place.get("actions") or {}
         if "upload" not in actions:
             return True  # it is there: its name is its digest

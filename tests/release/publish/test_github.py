@@ -464,6 +464,29 @@ def test_what_the_service_finds_wrong_is_told_field_by_field(
     assert "  got: 422 Validation Failed; body custom too long" in caught.value.render()
 
 
+@pytest.mark.parametrize("said", [{}, {"assets": 3}, []])
+def test_an_answer_that_nobody_documented_is_no_traceback(
+    github: GitHubDouble, publisher: Open, release: Bundle, said: object
+) -> None:
+    github.fail("GET", "releases/tags", Said(200, said))
+    with pytest.raises(PublishError) as caught:
+        publisher().stage(release)
+    assert caught.value.render() == (
+        "github owner/dogs: the service answered otherwise than its documentation says\n"
+        "  hint: is its address right?"
+    )
+
+
+def test_an_asset_that_somebody_else_sent_meanwhile_is_looked_at(
+    github: GitHubDouble, publisher: Open, release: Bundle
+) -> None:
+    exists = Said(422, {"message": "Validation Failed", "errors": [{"code": "already_exists"}]})
+    github.fail("POST", "assets$", exists, after=True)
+    publisher().stage(release)
+    assert github.names(draft=True) == ASSETS
+    assert github.count("DELETE") == 0
+
+
 # --- digests ------------------------------------------------------------------------------------
 
 

@@ -173,6 +173,26 @@ def test_what_was_not_staged_is_not_revealed(publisher: Open, release: Bundle, h
     assert tree(hub) == {}
 
 
+def test_a_dry_run_without_a_folder_asks_whether_the_version_is_free(
+    publisher: Open, release: Bundle, tmp_path: Path
+) -> None:
+    unwritten = Bundle(tmp_path / "no", "dogs", "1.2.0", release.tag, release.commit, "")
+    assert publisher().check(unwritten) is None
+    _publish(publisher(), release)
+    assert publisher().check(unwritten) == "hub hub: dogs 1.2.0 is there already"
+
+
+@pytest.mark.parametrize("said", ["{}", "no JSON", '{"name": "dogs", "release": "1.0.0"}'])
+def test_a_manifest_of_something_else_stands_in_the_way(
+    publisher: Open, release: Bundle, hub: Path, said: str
+) -> None:
+    hub.mkdir()
+    (hub / "manifest.json").write_text(said)
+    with pytest.raises(PublishError) as caught:
+        _publish(publisher(), release)
+    assert caught.value.render() == "hub hub: its manifest.json is of no release"
+
+
 # --- with git -----------------------------------------------------------------------------------
 
 
@@ -236,6 +256,15 @@ def test_with_git_a_version_that_is_tagged_with_other_bytes_is_refused(
         "it differs at the tag\n"
         "  hint: a published version never changes: release a new one"
     )
+
+
+def test_with_git_a_tag_of_something_else_is_refused(
+    publisher: Open, release: Bundle, repository: Path
+) -> None:
+    _git(repository, "tag", "v1.2.0")
+    said = publisher(git=True).check(release)
+    assert said is not None
+    assert "with other bytes: manifest.json: its tag holds no manifest" in said
 
 
 def test_a_folder_inside_another_repository_is_not_committed_to(

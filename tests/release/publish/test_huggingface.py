@@ -9,7 +9,7 @@ import pytest
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher, PublishError
 from tests.release.publish.bundles import Clock, tree, write_release
-from tests.release.publish.double import Said, serving
+from tests.release.publish.double import Asked, Said, serving
 from tests.release.publish.hub_double import REPO, TOKEN, HubDouble
 
 Open = Callable[..., Publisher]
@@ -155,6 +155,60 @@ def test_somebody_s_commit_meanwhile_is_told(
         f"hub {REPO}: POST {hub.address}/api/models/{REPO}/commit/main was refused\n"
         "  got: 412 A commit has happened since"
     )
+
+
+def test_a_published_version_without_one_of_its_files_is_refused(
+    hub: HubDouble, publisher: Open, release: Bundle
+) -> None:
+    _publish(publisher(), release)
+    del hub.commits[1]["card.html"]
+    with pytest.raises(PublishError, match=r"other bytes: card\.html: it is missing there"):
+        publisher().stage(release)
+
+
+def test_a_dry_run_without_a_folder_asks_whether_the_version_is_free(
+    hub: HubDouble, publisher: Open, release: Bundle, tmp_path: Path
+) -> None:
+    unwritten = Bundle(tmp_path / "no", "dogs", "1.2.0", release.tag, release.commit, "")
+    assert publisher().check(unwritten) is None
+    _publish(publisher(), release)
+    assert publisher().check(unwritten) == f"hub {REPO}: v1.2.0 is published there already"
+
+
+def test_a_large_file_that_the_store_refuses_is_told(
+    hub: HubDouble, publisher: Open, release: Bundle
+) -> None:
+    error = {"code": 413, "message": "over the quota"}
+    hub.fail("POST", "batch", Said(200, {"objects": [{"error": error}]}))
+    with pytest.raises(PublishError) as caught:
+        publisher().stage(release)
+    assert caught.value.render() == f"hub {REPO}: {WEIGHTS} was refused\n  got: over the quota"
+
+
+def test_a_tag_that_came_meanwhile_on_another_commit_is_refused(
+    hub: HubDouble, publisher: Open, release: Bundle
+) -> None:
+    publisher().stage(release)
+    hub.fail("POST", "tag/", Said(500))
+    commit = hub.commit
+
+    def slower(asked: Asked) -> Said:
+        hub.tags["v1.2.0"] = 0
+        return commit(asked)
+
+    hub.route("POST", f"/api/models/{REPO}/commit/main", slower)
+    hub.routes.insert(0, hub.routes.pop())
+    with pytest.raises(PublishError, match=r"v1\.2\.0 names another commit there"):
+        publisher().reveal(release)
+
+
+def test_a_repository_without_its_branch_is_told(
+    hub: HubDouble, publisher: Open, release: Bundle
+) -> None:
+    publisher().stage(release)
+    hub.fail("GET", "refs", Said(200, {"branches": [], "tags": []}), times=2)
+    with pytest.raises(PublishError, match="the repository has no branch 'main'"):
+        publisher().reveal(release)
 
 
 def test_a_long_list_of_files_comes_in_pages(

@@ -142,6 +142,54 @@ def test_a_complaint_in_another_form_is_no_traceback(
     assert caught.value.problems[0].got == "400"
 
 
+def test_a_page_in_place_of_an_answer_is_not_taken_for_nothing(
+    service: Service, client: Client
+) -> None:
+    service.fail("GET", "here", Said(200, data=b"<html>Please log in to this hotel</html>"))
+    with pytest.raises(PublishError) as caught:
+        client.ask("GET", f"{service.address}/here")
+    assert caught.value.render() == (
+        f"the service: {service.address}/here answered no JSON\n"
+        "  hint: is its address right? a proxy may have answered in its place"
+    )
+
+
+def test_something_else_in_place_of_a_list_is_told(service: Service, client: Client) -> None:
+    service.fail("GET", "here", Said(200, {"message": "no list"}))
+    with pytest.raises(PublishError, match="here answered no list"):
+        list(client.pages(f"{service.address}/here"))
+
+
+def test_what_is_read_back_is_asked_for_again_while_the_service_is_away(
+    service: Service, client: Client, clock: Clock
+) -> None:
+    service.fail("GET", "here", Said(502))
+    service.fail("GET", "here", Said(200, data=b"half"))
+    size, _ = client.digest(f"{service.address}/here", {})
+    assert (size, clock.slept) == (4, [1.0])
+    service.fail("GET", "here", Said(404, {"message": "gone"}))
+    with pytest.raises(PublishError, match="was refused"):
+        client.digest(f"{service.address}/here", {})
+
+
+def test_a_body_that_breaks_off_is_no_answer(clock: Clock) -> None:
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"
+    served = [cut, cut, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
+
+    class Cut(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(served.pop(0))
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with _running(Cut) as address:
+        client = Client("it", (address,), SECRET, clock.patience())
+        assert client.ask("GET", f"{address}/here").json == {}
+    assert clock.slept == [1.0, 2.0]
+
+
 def test_nobody_there_is_told_in_words(clock: Clock) -> None:
     client = Client("the service", ("http://127.0.0.1:9",), SECRET, clock.patience())
     with pytest.raises(PublishError) as caught:

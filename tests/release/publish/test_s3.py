@@ -275,6 +275,32 @@ def test_a_bucket_without_a_prefix_will_do(publisher: Open, release: Bundle, cli
     assert "dogs/latest.json" in _keys(client)
 
 
+def test_a_dry_run_without_a_folder_asks_whether_the_version_is_free(
+    publisher: Open, release: Bundle, tmp_path: Path
+) -> None:
+    unwritten = Bundle(tmp_path / "no", "dogs", "1.2.0", release.tag, release.commit, "")
+    assert publisher().check(unwritten) is None
+    publisher().stage(release)
+    assert publisher().check(unwritten) is None
+    publisher().reveal(release)
+    assert publisher().check(unwritten) == "s3://team/models: dogs 1.2.0 is there already"
+
+
+def test_a_long_list_of_files_comes_in_pages(
+    publisher: Open, release: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = buckets.Bucket._ask
+
+    def paged(self: buckets.Bucket, verb: str, **asked: Any) -> Any:
+        more = {"MaxKeys": 3} if verb == "list_objects_v2" else {}
+        return real(self, verb, **asked, **more)
+
+    monkeypatch.setattr(buckets.Bucket, "_ask", paged)
+    publisher().stage(release)
+    publisher().reveal(release)
+    assert publisher().check(release) is None
+
+
 # --- large files --------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import subprocess
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -37,12 +38,14 @@ from tests.release.keys import pair
         (b"\xef\xbb\xbf{}", "is not JSON"),
         (b"[1e400]", "holds a number that is too large: 1e400"),
         (b"[" * 200_000 + b"]" * 200_000, "is nested too deeply"),
+        (b'{"a":' * 101 + b"1" + b"}" * 101, "is nested too deeply"),
         (b"[" + b"9" * 10_000 + b"]", "holds a number of absurd length"),
         (b" " * (MAX_BYTES + 1), "is larger than 64 MiB"),
     ],
     ids=[
         "empty", "comma", "two values", "key twice", "key twice in disguise", "nan", "infinity",
-        "latin", "byte order mark", "large number", "deep", "long number", "huge",
+        "latin", "byte order mark", "large number", "deep", "too deep to print", "long number",
+        "huge",
     ],
 )  # fmt: skip
 def test_json_that_means_nothing_or_two_things_is_refused(data: bytes, why: str) -> None:
@@ -90,6 +93,7 @@ def test_bytes_are_a_value_or_refused_with_a_reason(data: bytes) -> None:
         ("x\0y", "it holds a control character"),
         ("x\x1b[2J", "it holds a control character"),
         ("x\ud800", "it holds a control character"),
+        ("a/" * 2047 + "ab", "it is longer than 4096 characters"),
     ],
 )
 def test_a_path_that_may_leave_the_folder_is_told(path: str, why: str) -> None:
@@ -116,6 +120,7 @@ def test_names_that_one_disk_tells_apart_and_another_does_not() -> None:
     assert collisions(["Weights.bin", "weights.bin"]) == [("Weights.bin", "weights.bin")]
     assert collisions(["x/Größe", f"x/{decomposed}"]) == [("x/Größe", f"x/{decomposed}")]
     assert collisions(["straße", "STRASSE"]) == [("straße", "STRASSE")]
+    assert collisions(["x/a/b", "x/A/c", "x/A/d"]) == [("x/a", "x/A")]
     assert collisions(["a", "a/b", "b", "ab"]) == []
 
 
@@ -149,13 +154,22 @@ def test_a_thousand_folders_in_each_other_are_read(tmp_path: Path) -> None:
             here = inner
     finally:
         os.close(here)
-    assert look(tmp_path).empty == ("/".join(["d"] * 1200),)
+    try:
+        assert look(tmp_path).empty == ("/".join(["d"] * 1200),)
+    finally:
+        # pytest's own cleaning calls itself once for each of them, which is too often.
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
-@pytest.mark.parametrize("what", ["link", "file", "nothing"])
+def test_the_folder_itself_may_be_reached_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "v2.0.0").mkdir()
+    (tmp_path / "v2.0.0/file").touch()
+    (tmp_path / "latest").symlink_to("v2.0.0")
+    assert list(look(tmp_path / "latest").files) == ["file"]
+
+
+@pytest.mark.parametrize("what", ["file", "nothing"])
 def test_what_is_no_folder_is_no_release(tmp_path: Path, what: str) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"{what} is no folder"):
         look(tmp_path / what)
@@ -189,6 +203,11 @@ def test_a_name_cannot_steer_the_terminal() -> None:
     finding = Finding(About.FILE, "a\x1b[2Jb", "odd\r\nintact", found="\u202egnp.exe")
     told = "\n".join(finding.lines())
     assert told == "file: a\\x1b[2Jb: odd\\r\\nintact\n  found     \\u202egnp.exe"
+
+
+def test_a_text_of_a_megabyte_is_not_printed(tmp_path: Path) -> None:
+    (line,) = Finding(About.FILE, "x", "y" * 1_000_000).lines()
+    assert line == f"file: x: {'y' * 997}..."
 
 
 # --- the signature's file -----------------------------------------------------------------------

@@ -64,7 +64,7 @@ def verify_release(folder: Path, wanted: Wanted, progress: Progress) -> Checked:
     """
     _refuse_nonsense(wanted)
     name = wanted.name or _says(folder)
-    root, pipeline = _home(name) if name else (None, None)
+    root, pipeline = _home(name, folder) if name else (None, None)
     signer, notes = _signer(wanted), list[str]()
     if signer is None and pipeline and root:
         signer = signer_of(pipeline.sign, root)
@@ -100,9 +100,11 @@ def _says(folder: Path) -> str | None:
         return None
 
 
-def _home(name: str) -> tuple[Path | None, Releasing | None]:
+def _home(name: str, folder: Path) -> tuple[Path | None, Releasing | None]:
     """The project that the command stands in, if it releases that name; and by which pipeline."""
     root = here()
+    if root.is_relative_to(folder.resolve()):
+        return None, None  # a release cannot vouch for itself, whatever pipelines lie in it
     pipeline = releasing((file for file in pipeline_files(root) if file.exists()), name)
     try:
         tagged = releases(root, name)
@@ -146,7 +148,9 @@ def events(found: Checked, path: str) -> Iterator[dict[str, Json]]:
 def lines(found: Checked, path: str) -> Iterator[str]:
     """What is printed of a release."""
     count = len(found.findings)
-    verdict = "intact" if found.ok else f"refused, {count} finding{'s' if count > 1 else ''}"
+    verdict = "intact" if found.signed_by else "intact; who made it is not proven"
+    if not found.ok:
+        verdict = f"refused, {count} finding{'s' if count > 1 else ''}"
     yield f"{shown(path)}: {verdict}"
     if manifest := found.manifest:
         yield f"  release    {manifest.name} {manifest.release} (tag {shown(manifest.tag)})"

@@ -23,6 +23,8 @@ from mlbuild.released import Version
 NAME = "manifest.json"
 # What the manifest does not list: itself, and what is written when it is complete.
 UNLISTED = frozenset({NAME, SIGNATURE})
+DOCUMENTS = frozenset({"README.md", "card.html", "NOTES.md", "provenance.json", "bom.cdx.json"})
+_MOST_ARTIFACTS = 200  # each is held against every file
 _RELEASE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_/-]*[a-z0-9])?")  # as GTO allows, lower case
 
 
@@ -128,7 +130,7 @@ class Manifest(_Part):
     profiles: list[str]
     set: list[str]
     params: dict[str, Any]
-    artifacts: Annotated[list[ManifestArtifact], Field(min_length=1)]
+    artifacts: Annotated[list[ManifestArtifact], Field(min_length=1, max_length=_MOST_ARTIFACTS)]
     files: list[ManifestFile]
     stages: list[ManifestStage]
     datasets: list[ManifestDataset]
@@ -256,8 +258,9 @@ def _artifacts(manifest: Manifest) -> Iterator[Finding]:
             yield _finding(f"{where}.size", what, str(size), str(artifact.size))
     inside = {path for artifact in manifest.artifacts for path in artifact.files}
     for path in sorted(listed):
-        if path.startswith("artifacts/") and path not in inside:
-            yield _finding(f"{NAME}: files", f"{path} belongs to no artifact")
+        if path not in inside and path not in DOCUMENTS:
+            what = f"{path} belongs to no artifact and is no document of a release"
+            yield _finding(f"{NAME}: files", what)
 
 
 def _finding(

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, Done
 from tests.release import attacks
 from tests.release.attacks import WEIGHTS, Scene
 from tests.release.keys import pair
-from tests.release.made import Team, git, team
+from tests.release.made import PIPELINE, Team, git, team
 
 Run = Callable[..., Done]
 
@@ -261,6 +261,36 @@ def test_the_whole_check_needs_no_network_and_writes_nothing(elsewhere: Path, ml
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     assert mlbuild("verify", "v2.0.0", *KEY, env=proxies).code == 0
     assert {p: p.stat().st_mtime_ns for p in (elsewhere / "v2.0.0").rglob("*")} == before
+
+
+def test_a_release_cannot_vouch_for_itself_with_pipelines_and_keys_of_its_own(
+    elsewhere: Path, mlbuild: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = elsewhere / "v2.0.0"
+    (folder / "model.sig").unlink()
+    (folder / "pipelines").mkdir()
+    (folder / "pipelines/dogs.yaml").write_text(PIPELINE)
+    (folder / "keys").mkdir()
+    (folder / "keys/release.pub").write_bytes(pair("attacker")[1])
+    git(folder, "init", "-q", ".")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "mine")
+    git(folder, "tag", "dogs@v2.0.0")
+    monkeypatch.chdir(folder)
+    done = mlbuild("verify", ".", "--json")
+    assert done.code == 4
+    release = done.events[-2]
+    assert release["signed_by"] is None
+    assert "this is not the project that releases it" in release["notes"][-1]
+    where = [event["where"] for event in done.events if event.get("about") == "file"]
+    assert {"pipelines/dogs.yaml", "keys/release.pub", ".git/HEAD"} <= set(where)
+
+
+def test_what_nobody_signed_is_intact_by_its_own_word_only(called: Run, elsewhere: Path) -> None:
+    (elsewhere / "v2.0.0/model.sig").unlink()
+    done = called("verify", "v2.0.0")
+    assert done.code == 0
+    assert done.out.startswith("v2.0.0: intact; who made it is not proven\n")
+    assert "  note       not signed: whoever can change the folder can change all" in done.out
 
 
 def test_a_release_and_an_artifact_in_one_call(scene: Scene, mlbuild: Run) -> None:

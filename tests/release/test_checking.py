@@ -166,6 +166,7 @@ ROWS: dict[str, tuple[Change, list[str]]] = {
         more("manifest.json"),
         [
             f"{FILES}manifest.json cannot be listed",
+            f"{FILES}manifest.json belongs to no artifact and is no document of a release",
             "file: manifest.json: has another size",
         ],
     ),
@@ -173,6 +174,7 @@ ROWS: dict[str, tuple[Change, list[str]]] = {
         more("model.sig"),
         [
             f"{FILES}model.sig cannot be listed",
+            f"{FILES}model.sig belongs to no artifact and is no document of a release",
             "file: model.sig: the manifest lists it, and it is not there",
         ],
     ),
@@ -180,13 +182,14 @@ ROWS: dict[str, tuple[Change, list[str]]] = {
         more("notes.md"),
         [
             f"{FILES}NOTES.md and notes.md are one and the same where case does not count",
+            f"{FILES}notes.md belongs to no artifact and is no document of a release",
             "file: notes.md: the manifest lists it, and it is not there",
         ],
     ),
     "a file of no artifact": (
         more("artifacts/other/x"),
         [
-            f"{FILES}artifacts/other/x belongs to no artifact",
+            f"{FILES}artifacts/other/x belongs to no artifact and is no document of a release",
             "file: artifacts/other/x: the manifest lists it, and it is not there",
         ],
     ),

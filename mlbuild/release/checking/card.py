@@ -19,7 +19,7 @@ else:
 
 CARD = "README.md"
 _FRONT = re.compile(r"---\n(.*?\n)---\n", re.S)
-_TITLE = re.compile(r"^# +(.+?) *$", re.M)
+_MAX_FRONT = 1 << 20  # characters; what we write has some thousands
 _REMEDY = "the card was exchanged or rewritten: get the release again"
 
 
@@ -37,9 +37,9 @@ def check_card(folder: Folder, manifest: Manifest) -> Iterator[Finding]:
         return
     yield from _names(metadata, manifest)
     body = text[front.end() :] if front else text
-    title = _TITLE.search(body)
-    told = title[1].replace("\\", "") if title else None  # Markdown escapes with it
-    if told is None or not told.endswith(f" {manifest.release}"):
+    titles = (line[2:].strip() for line in body.splitlines() if line.startswith("# "))
+    told = next(titles, "").replace("\\", "")  # Markdown escapes with it
+    if not told.endswith(f" {manifest.release}"):
         yield _finding("the card is that of another release", manifest.release, told or "no title")
     if manifest.commit not in body:
         yield _finding("the card does not tell the commit of this release", manifest.commit)
@@ -48,6 +48,8 @@ def check_card(folder: Folder, manifest: Manifest) -> Iterator[Finding]:
 def _metadata(front: str) -> Mapping[str, Json]:
     if not front:
         raise ValueError("it does not begin with front matter between two lines of ---")
+    if len(front) > _MAX_FRONT:
+        raise ValueError("its front matter is larger than 1 MiB")
     try:
         value = yaml.safe_load(front)
     except (yaml.YAMLError, RecursionError) as error:

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from mlbuild.records import Json
 
+_LONGEST = 1000
+
 
 class About(StrEnum):
     """What a finding is about; also the order in which findings are told."""
@@ -50,5 +52,6 @@ class Finding:
 
 
 def shown(text: str) -> str:
-    """A text from a folder that nobody vouches for yet, with what a terminal would obey escaped."""
+    """A text that nobody vouches for yet: short, with what a terminal would obey escaped."""
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

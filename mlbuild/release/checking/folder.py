@@ -12,6 +12,7 @@ from typing import IO
 
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Progress
+from mlbuild.release.checking.finding import shown
 from mlbuild.release.checking.strict_json import MAX_BYTES
 
 _BUFFER = 1 << 20
@@ -56,7 +57,8 @@ def look(path: Path, progress: Progress | None = None) -> Folder:
     Raises:
         DataError: it is no folder, or something in it cannot be read.
     """
-    if path.is_symlink() or not path.is_dir():
+    path = path.resolve()  # the folder itself may be reached through a link, `latest`
+    if not path.is_dir():
         raise DataError(Problem(f"{path} is no folder", hint="name the folder of a release"))
     regular, strange, empty = _listed(path)
     files: dict[str, Seen] = {}
@@ -96,7 +98,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as found:
             return list(found)
     except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+        raise DataError(f"{shown(str(folder))} cannot be read: {error.strerror}") from error
 
 
 def _kind(mode: int) -> str:
@@ -114,7 +116,7 @@ def _read(path: Path) -> Seen:
                 md5.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
     return Seen(size, sha256.hexdigest(), md5.hexdigest())
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
+
+_MAX_LENGTH = 4096  # Linux takes no longer path
+_Names = dict[str, tuple[str, Any]]  # folded name -> path as first spelled, names inside
 
 
 def why_unsafe(path: str) -> str | None:
     """What is wrong with a path of a manifest; None if it stays in the folder everywhere."""
     if not path:
         return "it is empty"
+    if len(path) >= _MAX_LENGTH:
+        return f"it is longer than {_MAX_LENGTH} characters"
     if path.startswith("/"):
         return "it is absolute"
     if "\\" in path:
@@ -26,16 +32,16 @@ def why_unsafe(path: str) -> str | None:
 
 def collisions(paths: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of paths, or of folders on the way, that are one and the same on macOS or Windows."""
-    spelled: dict[str, str] = {}
+    top: _Names = {}
     found: dict[tuple[str, str], None] = {}
     for path in paths:
-        parts = path.split("/")
-        for end in range(1, len(parts) + 1):
-            prefix = "/".join(parts[:end])
-            first = spelled.setdefault(_folded(prefix), prefix)
-            if first != prefix:
-                found[(first, prefix)] = None
+        names, before = top, ""
+        for part in path.split("/"):
+            first, inner = names.setdefault(_folded(part), (before + part, {}))
+            if first != before + part:
+                found[(first, before + part)] = None
                 break
+            names, before = inner, f"{first}/"
     return list(found)
 
 

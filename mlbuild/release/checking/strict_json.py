@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mlbuild.records import Json
 
+MAX_DEPTH = 100  # what we write is ten deep; whoever compares or prints it calls itself as often
 MAX_BYTES = 64 * 1024 * 1024  # of a document; a manifest of 100,000 files has 20 MB
 
 
@@ -38,11 +39,23 @@ def parse(data: bytes) -> Json:
         raise ValueError(str(error)) from None
     except ValueError:  # what Python says of an integer of thousands of digits
         raise ValueError("holds a number of absurd length") from None
+    if _depth(value) > MAX_DEPTH:
+        raise ValueError("is nested too deeply")
     return value
 
 
 class _DeceitError(ValueError):
     pass
+
+
+def _depth(value: Json) -> int:
+    """How deep lists and objects lie in each other; without calling itself."""
+    depth, level = 0, [value]
+    while level := [x for x in level if isinstance(x, (dict, list))]:
+        depth += 1
+        inner = (x.values() if isinstance(x, dict) else x for x in level)
+        level = [item for items in inner for item in items]
+    return depth
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

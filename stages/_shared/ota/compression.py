@@ -11,6 +11,8 @@ import zlib
 from ..problem.problem import Problem
 
 METHODS = ("none", "deflate", "lzma")
+# Of a patch whose bytes are mostly 0, 9 takes thirty times as long for a tenth less.
+_LEVEL, _MEMORY = 6, 9
 _RAW = -15  # no zlib header: what Apple calls ZLIB is the bare stream of RFC 1951
 
 
@@ -18,7 +20,7 @@ def compress(data: bytes, method: str) -> tuple[bytes, str]:
     """The bytes and how they were made; ``none`` where compressing does not shrink."""
     packed = data
     if method == "deflate":
-        stream = zlib.compressobj(9, zlib.DEFLATED, _RAW, 9)
+        stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, _MEMORY)
         packed = stream.compress(data) + stream.flush()
     elif method == "lzma":
         packed = lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=6)

@@ -8,6 +8,7 @@ times P**-start, does not depend on where the window starts, because an odd P ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ BLOCK = 64
 _PIECE = 1 << 20  # windows hashed at once, so that memory does not grow with the file
 _P = 0x9E3779B97F4A7C15  # odd
 _INVERSE = pow(_P, -1, 1 << 64)
+_SPARSE = 4  # bits by which the table of upper bits is larger than what it holds
 _NEAR = 64  # how far equal bytes are sought one by one at first
 
 
@@ -30,10 +32,24 @@ class Run:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Hashes of the old file's blocks, sorted, and the first place of each."""
+    """Hashes of the old file's blocks, sorted, and the first place of each.
+
+    ``some`` says for the upper bits of a hash whether any block has them: almost every window of
+    a file that has changed is told by that alone.
+    """
 
     hashes: NDArray[np.uint64]
     places: NDArray[np.int64]
+    some: NDArray[np.bool_]
+    shift: int
+
+    def find(self, hashed: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of these hashes are known, and where among the known ones they are."""
+        likely = np.flatnonzero(self.some[hashed >> self.shift])
+        at = np.searchsorted(self.hashes, hashed[likely])
+        at = np.minimum(at, len(self.hashes) - 1)
+        same = np.flatnonzero(self.hashes[at] == hashed[likely])
+        return likely[same], at[same]
 
 
 def runs(old: bytes, new: bytes) -> list[Run]:
@@ -62,10 +78,16 @@ def runs(old: bytes, new: bytes) -> list[Run]:
 
 def _blocks(data: NDArray[np.uint8]) -> _Blocks:
     count = len(data) // BLOCK
-    words = data[: count * BLOCK].reshape(count, BLOCK).astype(np.uint64)
-    hashes = (words * _powers(BLOCK)).sum(axis=1, dtype=np.uint64)
+    hashes, powers, step = np.empty(count, np.uint64), _powers(_P, BLOCK), _PIECE // BLOCK
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        words = data[start * BLOCK : stop * BLOCK].reshape(-1, BLOCK).astype(np.uint64)
+        hashes[start:stop] = (words * powers).sum(axis=1, dtype=np.uint64)
     known, first = np.unique(hashes, return_index=True)
-    return _Blocks(known, first.astype(np.int64) * BLOCK)
+    shift = 64 - max(len(known).bit_length() + _SPARSE, 8)
+    some = np.zeros(1 << (64 - shift), np.bool_)
+    some[known >> shift] = True
+    return _Blocks(known, first.astype(np.int64) * BLOCK, some, shift)
 
 
 def _known(
@@ -74,12 +96,10 @@ def _known(
     """Windows of a piece that hash as a block does, and which block that is."""
     piece = data[start : start + _PIECE + BLOCK - 1].astype(np.uint64)
     sums = np.zeros(len(piece) + 1, np.uint64)
-    np.cumsum(piece * _powers(len(piece)), dtype=np.uint64, out=sums[1:])
+    np.cumsum(piece * _powers(_P)[: len(piece)], dtype=np.uint64, out=sums[1:])
     windows = len(piece) - BLOCK + 1
-    hashed = (sums[BLOCK:] - sums[:windows]) * _powers(windows, _INVERSE)
-    at = np.minimum(np.searchsorted(blocks.hashes, hashed), len(blocks.hashes) - 1)
-    same = np.flatnonzero(blocks.hashes[at] == hashed)
-    return start + same, at[same]
+    found, at = blocks.find((sums[BLOCK:] - sums[:windows]) * _powers(_INVERSE)[:windows])
+    return start + found, at
 
 
 def _run(
@@ -123,7 +143,8 @@ def _equal(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     return size
 
 
-def _powers(count: int, of: int = _P) -> NDArray[np.uint64]:
+@cache
+def _powers(of: int, count: int = _PIECE + BLOCK) -> NDArray[np.uint64]:
     factors = np.full(count, of, np.uint64)
     factors[0] = 1
     return np.cumprod(factors, dtype=np.uint64)

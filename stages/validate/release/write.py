@@ -149,8 +149,9 @@ def _card(answered: Answered, row: dict[str, Any], place: int) -> Card:
 def _labels_section(labels: dict[str, list[str]] | None) -> list[Section]:
     if labels is None or not (labels["added"] or labels["removed"]):
         return []
-    told = [f"{what}: {', '.join(names)}." for what, names in labels.items() if names]
-    return [Section("Labels that came and went", " ".join(told).capitalize())]
+    words = {"added": "New", "removed": "Gone"}
+    told = [f"{words[what]}: {', '.join(names)}." for what, names in labels.items() if names]
+    return [Section("Labels that came and went", " ".join(told))]
 
 
 def _classes_section(classes: list[dict[str, Any]]) -> list[Section]:

@@ -145,7 +145,7 @@ def test_labels_that_came_and_went_are_told_and_left_out_of_the_drop(
     assert ran.metrics["accuracy_new"] == {**ran.metrics["accuracy_new"], "value": 1, "n": elms}
     assert ran.metrics["psnr_db"] == 200  # the scores of the shared labels are the same
     assert ran.metrics["agreement_top1"]["value"] < 1
-    assert "Added: elm. removed: oak." in ran.text("page")
+    assert "New: elm. Gone: oak." in ran.text("page")
 
 
 def test_labels_that_neither_knows_are_refused_skipped_or_mapped(

@@ -34,12 +34,12 @@ def fetched(model: Path, at: Revision, folder: Path) -> Path | None:
     path = os.path.relpath(model.parent.resolve() / model.name, top)
     target = folder / model.name
     found = list(_files(top, at.commit, path))
+    for name in found:
+        inside = os.path.relpath(name, path)
+        to = target if inside == "." else target / inside
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(_content(top, at, name))
     if found:
-        for name, blob in found:
-            inside = os.path.relpath(name, path)
-            to = target if inside == "." else target / inside
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(_content(top, blob, f"{name} at {at.label}"))
         return target
     if _by_dvc(top, at.commit, path):
         _dvc_get(top, at, path, target)
@@ -66,30 +66,30 @@ def refuse_pointers(model: Path) -> None:
                 raise DataError(Problem(what, hint=_PULL))
 
 
-def _files(top: Path, commit: str, path: str) -> Iterator[tuple[str, str]]:
-    """Name and blob of each file; links and other repositories are no part of a model."""
+def _files(top: Path, commit: str, path: str) -> Iterator[str]:
+    """Every file at or below the path; links and other repositories are no part of a model."""
     rows = git(top, "ls-tree", "-r", "-z", "--full-tree", commit, "--", path)
     for row in rows.split("\0"):
         facts, _, name = row.partition("\t")
         if facts.startswith("100"):
-            yield name, facts.split()[2]
+            yield name
 
 
-def _content(top: Path, blob: str, name: str) -> bytes:
-    data = _program(["git", "-C", os.fspath(top), "cat-file", "blob", blob], name).stdout
+def _content(top: Path, at: Revision, name: str) -> bytes:
+    data = file_at(top, at.commit, name) or b""
     if not data.startswith(_POINTER):
         return data
     facts = dict(line.partition(" ")[::2] for line in data.decode("utf-8", "replace").splitlines())
     oid = facts.get("oid", "").removeprefix("sha256:")
-    kept = Path(git(top, "rev-parse", "--git-common-dir").rstrip("\n"))
-    kept = (top / kept) / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+    common = top / git(top, "rev-parse", "--git-common-dir").rstrip("\n")
+    kept = common / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
     if oid.isalnum() and kept.is_file():
         return kept.read_bytes()
     smudge = ["git", "-C", os.fspath(top), "lfs", "smudge"]
     done = subprocess.run(smudge, input=data, capture_output=True, check=False)
     if done.returncode or done.stdout.startswith(_POINTER):
         problem = Problem(
-            f"{name} is kept by Git LFS, and its content is not here",
+            f"{name} at {at.label} is kept by Git LFS, and its content is not here",
             got=_last_line(done.stderr),
             hint="install git-lfs, then: git lfs fetch --all; or --against a model's path",
         )
@@ -121,13 +121,6 @@ def _dvc_get(top: Path, at: Revision, path: str, target: Path) -> None:
             hint=f"dvc fetch it there, or dvc push it from where it was made (commit {at.commit})",
         )
         raise DataError(problem)
-
-
-def _program(arguments: list[str], name: str) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(arguments, capture_output=True, check=False)
-    if done.returncode:
-        raise DataError(Problem(f"{name} cannot be read from git", got=_last_line(done.stderr)))
-    return done
 
 
 def _last_line(told: bytes) -> str | None:

@@ -23,11 +23,12 @@ def example(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     """Write the example."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = example(Path(folder))
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, data in example(Path(folder)).items():
-            (PLACE / name).write_bytes(data)
+    for name, data in made.items():
+        (PLACE / name).write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
-from mlbuild.release.documents import blocks, markdown
+from mlbuild.release.documents import blocks, inside, markdown
 from mlbuild.release.documents.card import card_text
 from mlbuild.release.documents.figures import confusion
 from mlbuild.release.documents.frontmatter import front_matter, metadata
@@ -139,6 +139,7 @@ def test_the_card_begins_with_what_is_looked_for_first(tmp_path: Path) -> None:
         "|  |  |\n| --- | --- |\n"
         "| Version | 2.0.0 |\n"
         "| Size | 974.8 kB |\n"
+        "| Model | mlProgram, 1,254,096 parameters |\n"
         "| Runs on | iOS 17, macOS 14, tvOS 17, watchOS 10 or later |\n"
         "| Takes | image 224 x 224 RGB |\n"
         "| Tells apart | 6 labels |\n"
@@ -248,6 +249,49 @@ def test_any_text_is_text_in_html_and_in_attributes(text: str) -> None:
 
 def test_markup_is_not_escaped_twice() -> None:
     assert element("p", element("b", "a & b"), Markup("<i/>")) == "<p><b>a &amp; b</b><i/></p>"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"type": "glmClassifier", "coefficients": 12}, "glmClassifier, 12 coefficients"),
+        ({"type": "tree", "trees": 100, "nodes": 3210}, "tree, 100 trees, 3,210 nodes"),
+        (
+            {"type": "pipeline", "models": [{"type": "scaler"}, {"type": "identity"}]},
+            "pipeline of scaler; identity",
+        ),
+    ],
+)
+def test_a_model_is_told_in_its_own_terms(model: dict, words: str) -> None:
+    assert inside.consists(model) == words
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (1, "iOS 11, macOS 10.13, tvOS 11, watchOS 4 or later"),
+        (8, "iOS 17, macOS 14, tvOS 17, watchOS 10 or later"),
+        (99, "specification version 99"),
+    ],
+)
+def test_a_specification_version_is_told_by_the_systems_that_read_it(
+    version: int, words: str
+) -> None:
+    assert inside.systems({"spec_version": version}) == words
+
+
+def test_many_inputs_alike_are_counted() -> None:
+    types = ("double", "int64", "double")
+    assert inside.takes({"inputs": [{"type": t} for t in types]}) == "2 of double, int64"
+
+
+def test_a_weight_that_layers_share_counts_once() -> None:
+    weights = [
+        {"layer": "a", "value": "w", "bytes": 10, "bits": 8, "dtype": "fp16"},
+        {"layer": "b", "value": "w", "bytes": 10, "bits": 8, "dtype": "fp16"},
+        {"layer": "b", "value": "v", "bytes": 4, "bits": 32, "dtype": "fp32"},
+    ]
+    assert inside.by_layer(weights) == [("a", 10, 8, "fp16 8 bits"), ("b", 4, 32, "fp32 32 bits")]
 
 
 def test_the_page_is_well_formed_and_asks_nobody_for_anything(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ def test_gates_and_waivers_are_told_with_reasons() -> None:
 
 def test_notes_tell_how_to_check_the_release() -> None:
     told = section(notes_text(facts_of()), "To check it")
-    assert told == "```sh\ngit checkout dogs@v2.0.0\nmlbuild verify releases/dogs/v2.0.0\n```"
+    command = "mlbuild verify releases/dogs/v2.0.0 --name dogs --version 2.0.0"
+    assert told.endswith(f":\n\n```sh\n{command}\n```")
 
 
 def test_notes_of_a_hostile_release_have_headings_of_ours_alone(tmp_path: Path) -> None:

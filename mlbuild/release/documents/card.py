@@ -104,6 +104,7 @@ def _of_model(main: ReleasedArtifact) -> list[tuple[str, Line]]:
     model = main.model or {}
     rows: list[tuple[str, Line]] = [
         ("Size", line(wording.size(main.size))),
+        ("Model", line(inside.consists(model))),
         ("Runs on", line(inside.systems(model))),
         ("Takes", line(inside.takes(model))),
     ]

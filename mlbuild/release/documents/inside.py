@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mlbuild.records import Json
 from mlbuild.release.documents import wording
@@ -22,6 +22,7 @@ from mlbuild.release.documents.blocks import (
 from mlbuild.release.documents.pictures.bars import Bar, bars
 from mlbuild.release.facts import ReleasedArtifact, ReleaseFacts
 
+_COUNTS = ("trees", "nodes", "support_vectors", "coefficients", "samples", "parameters")
 _LARGEST = 15  # layers that are drawn
 # The first systems that read a specification version: Core ML specification, Model.proto.
 _SYSTEMS = {
@@ -53,6 +54,14 @@ def takes(model: Mapping[str, Json]) -> str:
     return ", ".join(kind if n == 1 else f"{n} of {kind}" for kind, n in types.items())
 
 
+def consists(model: Mapping[str, Json]) -> str:
+    """What kind of model it is, and how large in its own terms."""
+    counts = [f"{wording.number(model[n])} {n.replace('_', ' ')}" for n in _COUNTS if n in model]
+    inside = [consists(part) for part in model.get("models") or ()]
+    told = [str(model.get("type")), *counts]
+    return ", ".join(told) + (f" of {'; '.join(inside)}" if inside else "")
+
+
 def interface_section(artifact: ReleasedArtifact) -> Section:
     """Inputs and outputs with their types."""
     model = artifact.model or {}
@@ -67,37 +76,49 @@ def interface_section(artifact: ReleasedArtifact) -> Section:
 def size_section(artifact: ReleasedArtifact) -> Section:
     """Where the bytes lie, the largest layers first."""
     model = artifact.model or {}
-    weights = [w for w in model.get("weights") or () if isinstance(w, Mapping)]
+    weights = list(_weights(model))
     if not weights:
         return Section("Size by layer", ())
     layers = by_layer(weights)
-    lead = (
-        [f"{wording.number(int(model['parameters']))} parameters"] if "parameters" in model else []
+    rows = tuple(
+        (line(Code(name)), line(wording.size(size)), line(how))
+        for name, size, _, how in layers[:_LARGEST]
     )
+    table = Table(("layer", "size", "stored as"), rows, frozenset({1}))
+    folded = Folded("The largest layers", (table,))
+    return Section("Size by layer", (*_sums(model), _drawn(layers), folded))
+
+
+def _sums(model: Mapping[str, Json]) -> list[Block]:
+    told = [f"{int(model['parameters']):,} parameters"] if "parameters" in model else []
     if "weight_bytes" in model:
-        lead.append(f"{wording.size(int(model['weight_bytes']))} of weights")
+        told.append(f"{wording.size(int(model['weight_bytes']))} of weights")
     if model.get("multiply_adds"):
-        lead.append(f"{int(model['multiply_adds']):,} multiply-adds for an answer")
-    shown = layers[:_LARGEST]
+        told.append(f"{int(model['multiply_adds']):,} multiply-adds for an answer")
+    return [Paragraph(line(", ".join(told) + "."))] if told else []
+
+
+def _drawn(layers: list[tuple[str, int, int, str]]) -> Picture:
     rows = [
-        Bar(name, size, f"{wording.size(size)}, {how}", _tone(b)) for name, size, b, how in shown
+        Bar(name, size, f"{wording.size(size)}, {how}", _tone(bits))
+        for name, size, bits, how in layers[:_LARGEST]
     ]
     rest = sum(size for _, size, _, _ in layers[_LARGEST:])
     if rest:
-        count = len(layers) - _LARGEST
-        rows.append(Bar(f"{count} smaller layers", rest, wording.size(rest), "rest"))
-    used = {r.tone for r in rows}
-    meaning = [(tone, words) for _, tone, words in _TONES if tone in used]
-    meaning += [_PLAIN] if _PLAIN[0] in used else []
+        name = f"{len(layers) - _LARGEST} smaller layers"
+        rows.append(Bar(name, rest, wording.size(rest), "rest"))
+    used = {row.tone for row in rows}
+    tones = [(tone, words) for _, tone, words in _TONES] + [_PLAIN]
     title = "Size of the largest layers"
-    picture = Picture(bars(title, rows, meaning), f"{title}.")
-    table = Table(
-        ("layer", "size", "stored as"),
-        tuple((line(Code(n)), line(wording.size(s)), line(how)) for n, s, _, how in shown),
-        frozenset({1}),
-    )
-    folded = Folded("The largest layers", (table,))
-    return Section("Size by layer", (Paragraph(line(", ".join(lead) + ".")), picture, folded))
+    meaning = [(tone, words) for tone, words in tones if tone in used]
+    return Picture(bars(title, rows, meaning), f"{title}.")
+
+
+def _weights(model: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """Of the model, and of those that it is a pipeline of."""
+    yield from model.get("weights") or ()
+    for part in model.get("models") or ():
+        yield from _weights(part)
 
 
 def by_layer(weights: Sequence[Mapping[str, Json]]) -> list[tuple[str, int, int, str]]:
@@ -126,12 +147,17 @@ def _tone(bits: int) -> str:
     return next((tone for most, tone, _ in _TONES if 0 < bits <= most), _PLAIN[0])
 
 
+def check(facts: ReleaseFacts) -> str:
+    """The command that checks the release, and that it is no other one in its place."""
+    asked = f"--name {facts.name} --version {facts.version}"
+    return f"mlbuild verify releases/{facts.name}/v{facts.version} {asked}"
+
+
 def use_section(facts: ReleaseFacts, artifact: ReleasedArtifact) -> Section:
     """How to check the release, and how to run the model with and without a Mac."""
-    folder = f"releases/{facts.name}/v{facts.version}"
     blocks: list[Block] = [
         Paragraph(line("Check that nobody has touched it, offline:")),
-        Listing(f"mlbuild verify {folder}", "sh"),
+        Listing(check(facts), "sh"),
     ]
     file = artifact.path.rpartition("/")[2]
     if artifact.model is not None and file.endswith((".mlpackage", ".mlmodel")):

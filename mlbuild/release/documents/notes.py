@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlbuild.release.documents import changes, gating, markdown, quality, wording
-from mlbuild.release.documents.blocks import Code, Listing, Section, Table, line
+from mlbuild.release.documents import changes, gating, inside, markdown, quality, wording
+from mlbuild.release.documents.blocks import Code, Listing, Paragraph, Section, Table, line
 from mlbuild.release.facts import ReleaseFacts
 
 
@@ -34,5 +34,5 @@ def _artifacts(facts: ReleaseFacts) -> Table:
 
 
 def _check(facts: ReleaseFacts) -> Section:
-    commands = f"git checkout {facts.tag}\nmlbuild verify releases/{facts.name}/v{facts.version}"
-    return Section("To check it", (Listing(commands, "sh"),))
+    text = "Wherever its folder lies, offline; in a clone of its repository also against the tag:"
+    return Section("To check it", (Paragraph(line(text)), Listing(inside.check(facts), "sh")))

@@ -136,7 +136,6 @@ def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepare
     result, store = project.build(waived)
     if stopped := _stopped(result):
         return stopped
-    require_current(pipeline, store, at.last)
     results = {stage.stage: stage for stage in result.stages}
     built = Built(pipeline, store, results, project.meanings, project.profiles, project.sets)
     gates = gating.judged(built, at.last, waived)
@@ -154,6 +153,7 @@ def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepare
     decided = at.numbered(change, wish.version, wish.reason)
     if decided is None:
         return Released("nothing", EXIT_OK, gates=tuple(gates), remarks=change.why)
+    require_current(pipeline, store, at.last)
     remarks = [f"the waiver of {n} was not needed" for n in gating.unneeded(gates, wish.waived)]
     previous = (at.last.version, at.last.commit) if at.last else (None, None)
     facts = replace(
@@ -181,16 +181,19 @@ def _carry_out(
     folder = finish(facts, prepared.built, wish.folder, project.environ)
     wanted = _tags(project, wish, at, facts, manifest_digest(folder))
     push = wish.push and tags.has_remote(root)
+    late = tags.unpushed(root, facts.name, facts.commit) if push else []
     if wish.push and not push:
         remarks += (f"there is no remote '{tags.REMOTE}': the tags are in this clone alone",)
-    sent = send(_bundle(folder, facts), places, lambda: tags.make(root, wanted, push=push), tell)
+    sent = send(
+        _bundle(folder, facts), places, lambda: tags.make(root, wanted, late, push=push), tell
+    )
     return Released(
         "released",
         EXIT_OK,
         facts,
         folder,
         tuple(files_of(folder)),
-        tuple(tag.name for tag in wanted),
+        (*late, *(tag.name for tag in wanted)),
         tuple(sent),
         facts.gates,
         remarks=remarks,

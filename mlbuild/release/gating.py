@@ -69,8 +69,13 @@ def check_waivers(pipeline: ResolvedPipeline, waived: Mapping[str, str]) -> None
 
 def unneeded(found: Sequence[GateFacts], waived: Mapping[str, str]) -> Iterator[str]:
     """The waivers of gates that hold without them."""
-    used = {gate.waiver for gate in found if gate.waiver is not None}
-    yield from (name for name, reason in waived.items() if reason not in used)
+    used = {
+        f"{name}.{gate.metric}"
+        for gate in found
+        if gate.waiver is not None
+        for name in (gate.stage, gate.stage.partition("[")[0])
+    }
+    yield from (name for name in waived if name not in used)
 
 
 def _gates_of(pipeline: ResolvedPipeline, stage: Stage) -> Iterator[str]:

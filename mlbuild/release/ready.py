@@ -10,13 +10,11 @@ from mlbuild.errors import DataError, Problem
 from mlbuild.records import DatasetRef, PathRef, ResolvedPipeline
 from mlbuild.release import tags
 from mlbuild.released import (
-    Version,
     full_name,
     git,
     git_process,
     head_commit,
     refuse_shallow,
-    releases,
 )
 from mlbuild.store import gitignore
 from mlbuild.store.pins import SUFFIX
@@ -148,14 +146,14 @@ def _identity(root: Path) -> Iterator[Problem]:
 
 def _unknown_tags(root: Path, name: str) -> Iterator[Problem]:
     """Releases that only the remote knows: a version would be given twice."""
-    known = {tagged.tag for tagged in releases(root, name)}
+    known = set(git(root, "tag", "--list").split())
     full = full_name(root, name)
     there = tags.remote_tags(root, name) or {}
     head = head_commit(root)
     away = [
         tag
         for tag, commit in there.items()
-        if tag.startswith(f"{full}@v") and Version.parse(tag.removeprefix(f"{full}@v"))
+        if tag.startswith(f"{full}@v")  # or withdraws one: v1.2.0!
         # One of HEAD itself is fetched and completed: a release that was cut off after its push.
         if tag not in known and commit != head
     ]

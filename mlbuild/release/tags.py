@@ -171,12 +171,21 @@ def has_remote(root: Path) -> bool:
     return REMOTE in git(root, "remote").split()
 
 
-def make(root: Path, tags: Sequence[NewTag], *, push: bool) -> list[str]:
+def unpushed(root: Path, name: str, commit: str) -> list[str]:
+    """The release's tags of a commit that are in this clone alone: it was released --no-push."""
+    there = remote_tags(root, name) or {}
+    full = full_name(root, name)
+    listed = git(root, "tag", "--points-at", commit).split()
+    return [t for t in listed if t.startswith((f"{full}@", f"{full}#")) and t not in there]
+
+
+def make(root: Path, tags: Sequence[NewTag], late: Sequence[str] = (), *, push: bool) -> list[str]:
     """Makes tags: all of them or none, on the remote first.
 
     Args:
         root: the project.
         tags: that do not exist yet.
+        late: that exist here, and are to be pushed along.
         push: whether to push them.
 
     Returns:
@@ -186,11 +195,13 @@ def make(root: Path, tags: Sequence[NewTag], *, push: bool) -> list[str]:
         DataError: the remote has one of them already, or refused; none was made.
     """
     objects = [(tag, _object(root, tag)) for tag in tags]
-    if push and objects:
-        _push(root, objects)
+    refs = {name: f"refs/tags/{name}" for name in late}
+    refs |= {tag.name: digest for tag, digest in objects}
+    if push and refs:
+        _push(root, refs)
     for tag, digest in objects:
         git(root, "update-ref", f"refs/tags/{tag.name}", digest, "")
-    return [tag.name for tag in tags]
+    return list(refs)
 
 
 def fetch_own(root: Path, name: str, *, ask: bool) -> None:
@@ -233,15 +244,16 @@ def _object(root: Path, tag: NewTag) -> str:
     return done.stdout.decode().strip()
 
 
-def _push(root: Path, objects: Sequence[tuple[NewTag, str]]) -> None:
-    refs = [f"{digest}:refs/tags/{tag.name}" for tag, digest in objects]
+def _push(root: Path, tags: Mapping[str, str]) -> None:
+    """Pushes tags, name -> object, all or none."""
+    refs = [f"{what}:refs/tags/{name}" for name, what in tags.items()]
     done: subprocess.CompletedProcess[bytes] = git_process(
         root, ["push", "--quiet", "--porcelain", "--atomic", REMOTE, *refs]
     )
     if done.returncode == 0:
         return
     told = (done.stderr + done.stdout).decode("utf-8", "replace").strip()
-    names = ", ".join(tag.name for tag, _ in objects)
+    names = ", ".join(tags)
     if "already exists" in told:
         what = f"{REMOTE} has one of the tags {names} already: somebody else released meanwhile"
         hint = "git fetch --tags, and release again: the version is decided anew"

@@ -198,6 +198,15 @@ def test_a_channel_that_the_pipeline_does_not_name_is_refused(team: Team) -> Non
     assert team.tags() == []
 
 
+def test_tags_that_were_not_pushed_are_pushed_by_a_later_call(team: Team) -> None:
+    team.release(push=False, channels=("beta",))
+    assert team.remote_tags() == []
+    done = team.release(channels=("prod",))
+    assert done.tags == ("dogs#beta#1", "dogs@v1.0.0", "dogs#prod#2")
+    assert team.remote_tags() == team.tags() == ["dogs#beta#1", "dogs#prod#2", "dogs@v1.0.0"]
+    assert team.release().tags == ()
+
+
 # --- gates -----------------------------------------------------------------------------------
 
 
@@ -239,6 +248,14 @@ def test_a_waiver_that_was_not_needed_is_told(team: Team) -> None:
     done = team.release(waived={"train.accuracy": "just in case"})
     assert done.remarks == ("the waiver of train.accuracy was not needed",)
     assert team.manifest("1.0.0")["waivers"] == []
+
+
+def test_of_two_waivers_with_one_reason_the_needless_one_is_told(team: Team) -> None:
+    more = STAGES.replace('{"accuracy"', '{"other": 1, "accuracy"')
+    team.write(more, f"{STRICT.rstrip()[:-1]}, train.other: {{min: 0}}}}\n")
+    team.built()
+    done = team.release(waived={"train.accuracy": "puppies", "train.other": "puppies"})
+    assert done.remarks == ("the waiver of train.other was not needed",)
 
 
 def test_waivers_of_gates_that_are_not_there_or_without_reason_are_refused(team: Team) -> None:

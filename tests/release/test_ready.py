@@ -170,6 +170,7 @@ def test_a_build_that_was_compared_with_an_older_release_is_refused(team: Team) 
     team.built()
     team.release()
     team.commit("the ledger says that there was no release yet")
+    assert team.release().outcome == "nothing"  # no reason to complain
     with pytest.raises(DataError) as error:
         team.release(version="1.0.1", reason="again")
     assert error.value.render() == (
@@ -178,6 +179,20 @@ def test_a_build_that_was_compared_with_an_older_release_is_refused(team: Team) 
     )
     team.built()
     assert team.release(version="1.0.1", reason="again").outcome == "released"
+
+
+def test_a_withdrawal_that_only_the_remote_knows_is_told(team: Team) -> None:
+    team.release()
+    mate = team.clone("mate")
+    git(mate.root, "tag", "-a", "-m", "withdrawn", "dogs@v1.0.0!")
+    git(mate.root, "push", "-q", "origin", "dogs@v1.0.0!")
+    team.commit("another")
+    with pytest.raises(DataError) as error:
+        team.release()
+    assert error.value.render() == (
+        "origin has releases that this clone does not know: dogs@v1.0.0!\n"
+        "  hint: git fetch --tags origin"
+    )
 
 
 @pytest.mark.parametrize("way", ["key: keys/release", "key_env: RELEASE_KEY"])

@@ -150,10 +150,10 @@ def test_a_tag_that_somebody_pushed_meanwhile_refuses_ours_and_nothing_is_seen(
     theirs = mate.commit("of somebody else")
     real = tags._push
 
-    def late(root: Path, objects: object) -> None:
+    def late(root: Path, names: object) -> None:
         git(mate.root, "tag", "-a", "-m", "theirs", "dogs@v1.0.0")
         git(mate.root, "push", "-q", "origin", "dogs@v1.0.0")
-        real(root, objects)  # type: ignore[arg-type]
+        real(root, names)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tags, "_push", late)
     with pytest.raises(DataError) as error:

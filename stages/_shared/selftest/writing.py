@@ -68,18 +68,10 @@ def write(
     _json(folder / FACTS, facts)
     if include:
         copy_tree(model, folder / file)
-    here = Path(__file__).parent
-    shutil.copyfile(here / "selftest.py", folder / "selftest.py")
+    shutil.copyfile(Path(__file__).parent / "selftest.py", folder / "selftest.py")
     _modules(folder / _PACKAGE)
     pictures = any(hasattr(v, "convert") for r in recorded for v in r.inputs.values())
-    environment = Environment(
-        loader=FileSystemLoader(here),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
-    text = environment.get_template("README.md.j2").render(
+    text = _readme(
         name=name,
         model=file,
         included=include,
@@ -89,6 +81,17 @@ def write(
         tie=TIE,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _readme(**facts: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    return environment.get_template("README.md.j2").render(facts)
 
 
 def _recording(

@@ -47,15 +47,23 @@ def write(
     }
     text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     job.outputs["report"].write_text(text + "\n", encoding="utf-8")
+    _page(job, metrics, report, [_card(answered, rows[place], place) for place in worst])
+
+
+def _page(
+    job: Any,
+    metrics: dict[str, Any],
+    report: dict[str, Any],
+    cards: list[Card],
+) -> None:
     lead = f"{job.inputs['model'].name} against the released model, {metrics['samples']} samples."
     figures = [Figure(name, _told(value)) for name, value in metrics.items()]
-    cards = [_card(answered, rows[place], place) for place in worst]
     sections = [
-        Section("How much could have been noticed", noticeable(metrics)),
+        Section("How much could have been noticed", report["noticeable"]),
         Section("Worst samples", "" if cards else "None.", cards=cards),
         *_labels_section(report["labels"]),
         *_classes_section(report["by_class"]),
-        _all(rows),
+        _all(report["by_sample"]),
     ]
     write_page(job.outputs["page"], "Against the released model", lead, figures, sections)
 

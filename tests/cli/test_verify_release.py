@@ -145,7 +145,10 @@ def test_a_release_that_no_pipeline_makes_but_a_tag_names_is_held_against_the_le
     assert "note" not in done.out
     git(scene.team.root, "tag", "-f", "cats@v2.0.0", "dogs@v2.0.0")
     done = mlbuild("verify", "releases/cats/v2.0.0", "--key", "keys/release.pub", "--json")
-    assert [event["about"] for event in done.events[:-2]] == ["tag"]
+    assert [(event["about"], event["what"]) for event in done.events[:-2]] == [
+        ("tag", "the tag points to another commit than the manifest names"),
+        ("tag", "the tag was made for another manifest, and so for another release folder"),
+    ]
 
 
 def test_a_pipeline_that_cannot_be_read_might_ask_for_a_signature(

@@ -406,16 +406,28 @@ def recomputed(scene: Scene) -> None:
     scene.recompute()
 
 
-@attack("the same, and the signature taken away", UNSIGNED, project="ledger", alone=None)
+@attack("the same, and the signature taken away", UNSIGNED, project="tag", alone=None)
 def recomputed_and_stripped(scene: Scene) -> None:
     recomputed(scene)
     stripped(scene)
 
 
 @attack(
+    "a sentence of the release notes rewritten, recomputed, the signature taken away",
+    UNSIGNED,
+    project="tag",
+    alone=None,
+)
+def notes_rewritten(scene: Scene) -> None:
+    notes(scene)
+    scene.recompute()
+    stripped(scene)
+
+
+@attack(
     "the model of the release before, recomputed, the signature taken away",
     UNSIGNED,
-    project="ledger",
+    project="tag",
     alone=None,
 )
 def model_of_older_recomputed(scene: Scene) -> None:

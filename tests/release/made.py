@@ -16,6 +16,7 @@ from mlbuild.fingerprint import listing_md5
 from mlbuild.release.documents import write_documents
 from mlbuild.release.facts import ReleasedArtifact, ReleasedFile
 from mlbuild.release.signing import sign
+from mlbuild.release.tags import version_tag
 from tests.release.facts_of import released
 from tests.release.keys import pair
 
@@ -70,7 +71,9 @@ def released_by(root: Path, name: str, version: str, weights: bytes) -> Path:
     facts = replace(before, artifacts=artifacts, commit=commit)
     write_documents(facts, folder)
     sign(folder, SPEC, {"KEY": pair()[0]}, root)
-    git(root, "tag", facts.tag)
+    manifest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    tag = version_tag(facts, manifest)
+    git(root, "tag", "-a", "--cleanup=verbatim", "-m", tag.message, tag.name)
     return folder
 
 

@@ -497,6 +497,29 @@ def test_a_release_agrees_with_a_clone_of_its_repository(scene: Scene, clone: Pa
     assert told(scene, clone) == []
 
 
+def test_where_gto_made_the_tag_the_ledger_alone_tells_what_was_built(
+    scene: Scene, clone: Path
+) -> None:
+    git(clone, "tag", "-f", "-a", "-m", "made by hand", "dogs@v2.0.0", "dogs@v2.0.0^{}")
+    assert told(scene, clone) == []
+    scene.file(f"{MODEL}/Manifest.json").write_text("{}")
+    scene.recompute()
+    (line,) = told(scene, clone)
+    assert line.startswith("ledger: dvc.lock at ")
+    assert line.endswith("stage best made another model than model")
+
+
+def test_a_tag_of_mlbuild_vouches_for_every_byte_without_a_signature(
+    scene: Scene, clone: Path
+) -> None:
+    scene.file("NOTES.md").write_text("Better than ever.\n")
+    scene.recompute()
+    assert told(scene) == []
+    assert told(scene, clone) == [
+        "tag: dogs@v2.0.0: the tag was made for another manifest, and so for another release folder"
+    ]
+
+
 def test_a_commit_that_is_not_in_the_repository(scene: Scene, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     git(tmp_path / "other", "init", "-q", ".")

@@ -124,5 +124,5 @@ def _all(seen: Folder, manifest: Manifest, asked: Asked, root: Path | None) -> I
     yield from check_bom(seen, manifest)
     yield from check_card(seen, manifest)
     if root is not None:
-        yield from check_tag(root, manifest)
+        yield from check_tag(root, seen, manifest)
         yield from check_ledger(root, manifest)

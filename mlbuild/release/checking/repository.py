@@ -10,7 +10,9 @@ from mlbuild.errors import DataError
 from mlbuild.lazily import lazily
 from mlbuild.records import StageRecord
 from mlbuild.release.checking.finding import About, Finding
+from mlbuild.release.checking.folder import Folder
 from mlbuild.release.manifest_reading import NAME, Manifest, ManifestArtifact
+from mlbuild.release.tags import record_in
 from mlbuild.released import Tagged, file_at, releases
 from mlbuild.store.ledger import record_of
 from mlbuild.store.sections import split
@@ -25,8 +27,8 @@ LEDGER = "dvc.lock"
 _ELSEWHERE = "the release was not made from this commit: get it again from where it was published"
 
 
-def check_tag(root: Path, manifest: Manifest) -> Iterator[Finding]:
-    """The tag of the release is there, points to the manifest's commit, and was not withdrawn.
+def check_tag(root: Path, folder: Folder, manifest: Manifest) -> Iterator[Finding]:
+    """The tag of the release points to the manifest's commit, and names this very manifest.
 
     Raises:
         DataError: git cannot tell.
@@ -42,6 +44,13 @@ def check_tag(root: Path, manifest: Manifest) -> Iterator[Finding]:
         what = "the tag points to another commit than the manifest names"
         remedy = "the tag was moved, or the release was not made from it: ask who releases"
         yield Finding(About.TAG, where, what, manifest.commit, tagged.commit, remedy)
+    # Tags that mlbuild made tell it; those of others do not.
+    told = (record_in(root, tagged.tag) or {}).get("manifest")
+    found = folder.files[NAME].sha256
+    if told is not None and told != found:
+        what = "the tag was made for another manifest, and so for another release folder"
+        remedy = "the folder was rewritten: get the release again"
+        yield Finding(About.TAG, where, what, f"sha256 {told}", f"sha256 {found}", remedy)
     if tagged.withdrawn:
         what = f"the release was withdrawn: there is a tag {tagged.tag}!"
         yield Finding(About.TAG, where, what, remedy="use another release")

@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 from mlbuild.coreml import disable_predict, enable_predict  # noqa: E402
+from mlbuild.coreml.golden import open_golden  # noqa: E402
 from tests.stages.validate.conftest import made, package, photos, torch_model  # noqa: E402, F401
 
 pytestmark = [
@@ -158,7 +159,7 @@ def test_a_disturbed_weight_is_seen_by_its_bytes_and_by_its_answers(packed, on_a
 
 def change_answers(folder, change):
     """Record other answers, with digests that are right."""
-    from mlbuild.coreml.golden.folder import open_golden, sha256, write_values
+    from mlbuild.coreml.golden.folder import sha256, write_values
 
     golden = open_golden(folder / "recording")
     values = golden.answers("reference")
@@ -262,7 +263,7 @@ def noise(tmp_path):
 
     (tmp_path / "arrays").mkdir()
     for number in range(3):
-        np.savez(tmp_path / "arrays" / f"{number}.npz", x=np.full((1, 4), number, np.float32))
+        np.savez(tmp_path / "arrays" / f"{number}.npz", x=np.full((1, 4), float(number)))
 
     def make(amount):
         @mb.program(input_specs=[mb.TensorSpec(shape=(1, 4))], opset_version=ct.target.iOS17)
@@ -286,6 +287,9 @@ def test_a_model_of_arrays_is_recorded_and_passes(packed, on_a_mac, noise, tmp_p
     done = on_a_mac(ran.outputs["selftest"])
     assert done.code == 0, done.err
     assert [line.split()[1] for line in done.out.splitlines()[1:3]] == ["CPU_ONLY", "CPU_AND_GPU"]
+    assert not list(ran.outputs["selftest"].rglob("__pycache__"))
+    recorded = open_golden(ran.outputs["selftest"] / "recording").inputs()
+    assert {values["x"].dtype.name for values in recorded} == {"float32"}
     assert "numpy pillow" not in (ran.outputs["selftest"] / "README.md").read_text()
 
 

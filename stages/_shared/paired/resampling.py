@@ -17,8 +17,8 @@ def bootstrap_interval(
     """95 % interval of the mean of paired differences, by the percentile bootstrap.
 
     Each round draws as many samples as there are, with replacement, and keeps the pair of answers
-    to each together; the interval holds the middle 95 % of the rounds' means. Equal seeds give
-    equal intervals on every machine.
+    to each together; the interval holds the middle 95 % of the rounds' means. Equal seeds draw
+    equal samples on every machine.
 
     Args:
         differences: of each sample, shape [N].

@@ -21,6 +21,7 @@ def main(arguments=None) -> int:
     if sys.version_info < (3, 10):  # noqa: UP036 - on a Mac it may be any
         sys.stderr.write(f"Python 3.10 or later is needed, this is {sys.version.split()[0]}\n")
         return 2
+    sys.dont_write_bytecode = True  # a release's folder stays as it was signed
     sys.path.insert(0, str(HERE))
     from mlbuild_selftest.errors import CoreMLError  # after the look at Python's version
     from mlbuild_selftest.golden.selfcheck import run_selftest

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlbuild.coreml import CoreMLError
 from mlbuild.coreml.golden.judging import EQUAL_DB, judge
 from mlbuild.coreml.golden.tolerances import Tolerance, tolerance
 
+from ..._shared.apple_tools.feeding import taken
 from ..._shared.coreml_package.canonical import size_of
 from ..._shared.parity.asking import ask
 from ..._shared.parity.rows import RowSide
@@ -54,7 +55,7 @@ def _asked(job: Any, samples: Sequence[Sample], reader: Reader, precision: str) 
     rows = RowSide(side.model) if samples[0].values is not None else None
 
     def answer(sample: Sample, content: Any) -> Recorded:
-        given = _given(side, rows, content)
+        given = taken(side, rows, content)
         try:
             state = side.model.make_state() if side.model.description.states else None
             return Recorded(sample.name, given, side.model.predict(given, state=state))
@@ -62,12 +63,6 @@ def _asked(job: Any, samples: Sequence[Sample], reader: Reader, precision: str) 
             raise Problem(str(error)) from error
 
     return ask(job, samples, reader, answer)
-
-
-def _given(side: CoreMLSide, rows: RowSide | None, content: Any) -> Mapping[str, Any]:
-    if rows is not None:
-        return rows.given(content)
-    return content if isinstance(content, dict) else side.prepared(content)
 
 
 def _repeatable(recorded: Sequence[Recorded], again: Sequence[Recorded]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlbuild.coreml.golden.mac import this_system
 
+from ..._shared.apple_tools.feeding import taken
 from ..._shared.apple_tools.macos import needs_macos
 from ..._shared.apple_tools.plan import rows, shares
 from ..._shared.apple_tools.timing import summary
@@ -54,10 +55,8 @@ def _first(job: Any) -> dict[str, Any]:
     """The first sample, as Core ML takes it."""
     side = CoreMLSide(job.inputs["model"], "declared", job.params.scaling)
     sample = find(job.inputs["samples"])[0]
-    content = Reader(skip=False).read(sample)
-    if sample.values is not None:
-        return RowSide(side.model).given(content)
-    return content if isinstance(content, dict) else dict(side.prepared(content))
+    rows = None if sample.values is None else RowSide(side.model)
+    return taken(side, rows, Reader(skip=False).read(sample))
 
 
 def _times(

@@ -101,7 +101,8 @@ class Models:
         order = self.labels.released if same and self.labels is not None else ()
         self.released, self.today = RowSide(released), RowSide(today, order)
         if isinstance(self.reference, CoreMLSide):
-            self.reference = RowSide(self.reference.model)
+            labels = order if self.reference.labels else ()
+            self.reference = RowSide(self.reference.model, labels)
         elif self.reference is not None and not isinstance(self.reference, PredictedSide):
             raise Problem(
                 "a torch model cannot be asked about rows of a table",

@@ -22,7 +22,7 @@ from mlbuild.release.documents.markup import Markup, element, visible
 from mlbuild.release.documents.page import page, page_text
 from mlbuild.release.facts import StageFacts
 from tests.release.card_of import CARD
-from tests.release.dogs import share
+from tests.release.dogs import md5, share
 from tests.release.facts_of import facts_of, released
 from tests.release.hostile import NAMES, TEXT, hostile
 
@@ -158,6 +158,26 @@ def test_a_variant_that_was_not_chosen_is_not_praised_or_blamed(tmp_path: Path) 
     assert "validate[bits=4]" not in figures
 
 
+def test_what_the_last_releases_model_has_on_todays_samples_is_not_told_as_this_ones(
+    tmp_path: Path,
+) -> None:
+    facts = released(tmp_path)
+    (stage,) = [s for s in facts.stages if s.name == "accuracy"]
+    given = {**stage.inputs, "model": {"from": "datasets.release.model", "md5": md5("old", True)}}
+    twin = replace(stage, name="accuracy-release", inputs=given)
+    told = card_text(replace(facts, stages=(*facts.stages, twin)))
+    assert "accuracy-release" not in told.split("## What it was made from")[0]
+
+
+def test_a_mean_over_labels_is_told_and_those_of_single_labels_are_not(tmp_path: Path) -> None:
+    facts = released(tmp_path)
+    (stage,) = [s for s in facts.stages if s.name == "accuracy"]
+    judged = replace(stage, metrics={"f1": 0.9, "f1.pug": 0.8, "samples": 12, "size_mb": 1.0})
+    told = card_text(replace(facts, stages=(judged,), gates=()))
+    figures = told.split("## Figures")[1].split("##")[0]
+    assert re.findall(r"^\| `accuracy` \| `(\S+)`", figures, re.M) == ["f1"]
+
+
 def test_a_waived_gate_is_told_with_its_reason(tmp_path: Path) -> None:
     assert (
         "- **Waived**: `accuracy: recall.collie` at least 0.9: collies of the new photographs are "
@@ -282,7 +302,10 @@ def test_a_specification_version_is_told_by_the_systems_that_read_it(
 
 def test_many_inputs_alike_are_counted() -> None:
     types = ("double", "int64", "double")
-    assert inside.takes({"inputs": [{"type": t} for t in types]}) == "2 of double, int64"
+    assert (
+        inside.takes({"inputs": [{"type": t} for t in types]})
+        == "2 \N{MULTIPLICATION SIGN} double, int64"
+    )
 
 
 def test_a_weight_that_layers_share_counts_once() -> None:

@@ -116,7 +116,7 @@ def _rank(stage: StageFacts) -> int:
 def _is_told(stage: StageFacts, metric: str) -> bool:
     if verb(stage) in _MAKING:
         return False
-    return metric.partition(".")[0] not in _PER_LABEL and metric not in _COUNTS
+    return not is_of_label(metric) and metric not in _COUNTS
 
 
 def judging(facts: ReleaseFacts) -> StageFacts | None:

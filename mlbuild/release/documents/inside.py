@@ -51,7 +51,9 @@ def systems(model: Mapping[str, Json]) -> str:
 def takes(model: Mapping[str, Json]) -> str:
     """The types of the inputs; of many alike, how many there are."""
     types = Counter(str(feature.get("type")) for feature in model.get("inputs") or ())
-    return ", ".join(kind if n == 1 else f"{n} of {kind}" for kind, n in types.items())
+    return ", ".join(
+        kind if n == 1 else f"{n} \N{MULTIPLICATION SIGN} {kind}" for kind, n in types.items()
+    )
 
 
 def consists(model: Mapping[str, Json]) -> str:

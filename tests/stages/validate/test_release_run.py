@@ -384,3 +384,79 @@ def test_an_output_that_was_renamed_is_the_same(against, arrays, tmp_path):
     today = program(tmp_path / "Today.mlpackage", 1, name="result")
 
     assert against(today, released, arrays).metrics["psnr_db"] == 200
+
+
+def classifier_of_rows(path, labels, shift=0.0):
+    """The label whose number is nearest to column a, among 0, 1, 2, ..."""
+    from coremltools.proto import Model_pb2
+
+    spec = Model_pb2.Model(specificationVersion=1)
+    given = spec.description.input.add(name="all").type.multiArrayType
+    given.shape.append(1)
+    given.dataType = 65600
+    spec.description.output.add(name="kind").type.stringType.SetInParent()
+    scores = spec.description.output.add(name="scores").type.dictionaryType
+    scores.stringKeyType.SetInParent()
+    spec.description.predictedFeatureName = "kind"
+    spec.description.predictedProbabilitiesName = "scores"
+    # Of lines that touch the parabola a squared, the highest at a is that of the nearest number.
+    for number in range(len(labels)):
+        spec.glmClassifier.weights.add(value=[2.0 * number])
+        spec.glmClassifier.offset.append(-(float(number) ** 2) + shift * number)
+    spec.glmClassifier.classEncoding = 1  # one against the rest: as many rows as labels
+    spec.glmClassifier.stringClassLabels.vector.extend(labels)
+    described = {"target": "kind", "columns": [{"name": "a"}]}
+    spec.description.metadata.userDefined["mlbuild.description"] = json.dumps(described)
+    path.write_bytes(spec.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def kinds(tmp_path):
+    """Numbers and their kinds, 30 of each of four."""
+    random, file = np.random.default_rng(1), tmp_path / "kinds.csv"
+    with file.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["a", "kind"])
+        for number in range(120):
+            rows.writerow([number % 4 + random.normal(0, 0.1), "pqrs"[number % 4]])
+    return file
+
+
+def test_classifiers_of_rows_are_held_against_their_target(against, kinds, tmp_path):
+    released = classifier_of_rows(tmp_path / "released.mlmodel", "pqrs")
+    today = classifier_of_rows(tmp_path / "today.mlmodel", "pqrs", shift=0.9)
+    ran = against(today, released, kinds)
+
+    assert ran.ok, ran.error
+    assert ran.metrics["released_accuracy"]["value"] == 1
+    assert ran.metrics["drop"]["n"] == 120
+    assert ran.metrics["drop"]["low"] > 0
+    assert ran.metrics["psnr_db"] < 60
+    report = ran.json("report")
+    assert {row["label"] for row in report["by_class"]} == set("pqrs")
+    assert report["by_sample"][0]["released"] == "p"
+
+
+def test_rows_of_labels_that_came_and_went_are_told(against, kinds, tmp_path):
+    released = classifier_of_rows(tmp_path / "released.mlmodel", "pqrt")
+    today = classifier_of_rows(tmp_path / "today.mlmodel", "pqrs")
+    ran = against(today, released, kinds)
+
+    assert ran.ok, ran.error
+    assert ran.json("report")["labels"] == {"added": ["s"], "removed": ["t"]}
+    assert ran.metrics["drop"]["n"] == 90
+    assert ran.metrics["drop"]["value"] == 0
+    assert ran.metrics["accuracy_new"]["n"] == 30
+    assert ran.metrics["accuracy_new"]["value"] == 1
+    assert ran.metrics["agreement_top1"]["value"] == pytest.approx(90 / 120)
+    assert "psnr_db" not in ran.metrics  # scores of other labels have no match
+
+
+def test_rows_of_unknown_labels_are_refused_or_left_out(against, kinds, tmp_path):
+    model = classifier_of_rows(tmp_path / "model.mlmodel", "pqr")
+
+    assert against(model, model, kinds).error == "neither model knows 1 of the labels: s"
+    ran = against(model, model, kinds, unknown="skip")
+    assert ran.metrics["samples"] == 90
+    assert ran.metrics["accuracy"]["value"] == 1

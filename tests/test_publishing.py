@@ -1,5 +1,6 @@
 """What a publisher may be told: the whole table, and every way to get it wrong."""
 
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbuild.publishing import KINDS, check_spec, kind_of, option
+from tests.conftest import ROOT
 
 GOOD: list[dict[str, object]] = [
     {"folder": "../releases"},
@@ -158,6 +160,24 @@ def test_checking_and_opening_load_no_library_of_the_network() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_page_names_every_key_and_its_default() -> None:
+    page = (ROOT / "docs/publishing.md").read_text(encoding="utf-8")
+    rows = [[c.strip(" `") for c in r.split("|")[1:-1]] for r in page.splitlines() if r[:1] == "|"]
+    told: dict[str, dict[str, str]] = {}
+    kind = ""
+    for first, keys, default, _ in rows[2:]:
+        kind = first or kind
+        told.setdefault(kind, {}).update(dict.fromkeys(re.findall(r"\w+", keys), default))
+    assert {name: set(keys) for name, keys in told.items()} == {
+        name: {name, *known.options} for name, known in KINDS.items()
+    }
+    for name, known in KINDS.items():
+        for key, one in known.options.items():
+            if one.default is not None:
+                shown = "false" if one.default is False else str(one.default)
+                assert told[name][key] == shown
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.floats()

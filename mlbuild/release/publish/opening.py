@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def open_publishers(
 
 
 def _place(root: Path, path: str) -> Path:
-    return root / Path(path).expanduser()
+    return Path(os.path.normpath(root / Path(path).expanduser()))
 
 
 def _folder(

@@ -6,6 +6,7 @@ differently. Patch: what surrounds the model changed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -154,7 +155,7 @@ def _judge_rows(facts: ReleaseFacts, rows: Mapping[str, Sequence[Row]], reasons:
             (reasons.minor if matters else reasons.patch).append(f"data changed: {row['name']}")
     for row in rows["params"]:
         name = str(row["stage"])
-        told = f"{name}.{row['name']} is {row['after']}, before {row['before']}"
+        told = f"{name}.{row['name']} is {_shown(row['after'])}, before {_shown(row['before'])}"
         if str(row["name"]) == "platforms" and _raised(row["before"], row["after"]):
             reasons.major.append(f"the oldest systems are raised: {told}")
         elif name in making and not kinds[name].startswith(_PACKAGING):
@@ -178,6 +179,12 @@ def _makers(facts: ReleaseFacts) -> set[str]:
             for item in value if isinstance(value, list) else [value]:
                 todo.append(str(item["from"]).rpartition(".")[0])
     return found
+
+
+def _shown(value: Json) -> str:
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _raised(before: Json, after: Json) -> bool:

@@ -28,7 +28,7 @@ from mlbuild.release.artifacts import Built, Inspect, spec_of
 from mlbuild.release.change import FIRST, compare
 from mlbuild.release.current import Standing, require_current, standing
 from mlbuild.release.documents.notes import notes_text
-from mlbuild.release.facts import GateFacts, ReleaseFacts
+from mlbuild.release.facts import Change, GateFacts, ReleaseFacts
 from mlbuild.release.folder import assemble, files_of, finish, manifest_digest
 from mlbuild.release.gather import gather
 from mlbuild.release.history import past_of
@@ -143,13 +143,7 @@ def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepare
         return Released("gate_failed", EXIT_GATE, gates=tuple(gates))
     models = Models(pipeline.root / ".mlbuild", project.inspect)
     facts = gather(built, gates, models)
-    change = FIRST
-    if at.last is not None:
-
-        def interface(name: str, digest: Digest) -> Mapping[str, Json]:
-            return models(digest.md5, store.released(digest, name, project.progress))
-
-        change = compare(past_of(built, at.last, interface), facts)
+    change = _change(project, built, at, facts, models)
     decided = at.numbered(change, wish.version, wish.reason)
     if decided is None:
         return Released("nothing", EXIT_OK, gates=tuple(gates), remarks=change.why)
@@ -165,6 +159,23 @@ def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepare
         previous_commit=previous[1],
     )
     return _Prepared(facts, built, tuple(remarks))
+
+
+def _change(
+    project: Project, built: Built, at: Standing, facts: ReleaseFacts, models: Models
+) -> Change:
+    """What changed since the release that HEAD stands on."""
+    if at.last is None:
+        return FIRST
+
+    def interface(name: str, digest: Digest) -> Mapping[str, Json] | None:
+        try:
+            return models(digest.md5, built.store.released(digest, name, project.progress))
+        except DataError:
+            return None  # nobody has it any more: it may have changed, which is told
+
+    names = {stage.name for stage in facts.stages}
+    return compare(past_of(built, at.last, names, interface), facts)
 
 
 def _carry_out(

@@ -7,7 +7,7 @@ a model that was tagged by somebody else is read from the model itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,19 +58,20 @@ class Past:
     card: str | None = None  # digest of its texts; None: not known
 
 
-def past_of(built: Built, tagged: Tagged, interface: Interface) -> Past:
+def past_of(built: Built, tagged: Tagged, wanted: Collection[str], interface: Interface) -> Past:
     """An earlier release of the same name.
 
     Args:
         built: the pipeline as it is now.
         tagged: which release.
+        wanted: the stages whose metrics are compared.
         interface: reads a model's interface where the tag does not tell it.
     """
     root = built.pipeline.root
     record = record_in(root, tagged.tag) or {}
     here = built.pipeline.file.resolve().relative_to(root.resolve()).as_posix()
     file = str(record.get("pipeline") or here)
-    stages = _stages(root, tagged.commit, file)
+    stages = _stages(root, tagged.commit, file, wanted)
     artifacts = _told(record.get("artifacts"))
     if artifacts is None:
         artifacts = _recorded(built, tagged, stages, interface)
@@ -78,7 +79,7 @@ def past_of(built: Built, tagged: Tagged, interface: Interface) -> Past:
     return Past(tagged, stages, artifacts, str(card) if card else None)
 
 
-def _stages(root: Path, commit: str, file: str) -> dict[str, PastStage]:
+def _stages(root: Path, commit: str, file: str, wanted: Collection[str]) -> dict[str, PastStage]:
     """The stages of one pipeline in the dvc.lock of a commit."""
     text = (file_at(root, commit, "dvc.lock") or b"").decode("utf-8", "replace")
     pins = f"{file.rpartition('.')[0]}{SUFFIX}"
@@ -93,7 +94,8 @@ def _stages(root: Path, commit: str, file: str) -> dict[str, PastStage]:
         row = record_of(entry, (file, pins))
         if row is not None:
             ((_, pin),) = entry["params"][pins].items()
-            metrics = _metrics(root, commit, pin["paths"].get("metrics"))
+            path = pin["paths"].get("metrics") if row[0] in wanted else None
+            metrics = _metrics(root, commit, path)
             found[row[0]] = PastStage(row[1], pin["paths"], metrics)
     return found
 

@@ -174,9 +174,9 @@ def test_other_weights_are_minor_and_name_the_parameters() -> None:
     assert found.level == "minor"
     assert found.why == (
         "'model' answers with other weights or operators",
-        "train.backbone is None, before efficientnet-lite0",
+        "train.backbone is not set, before efficientnet-lite0",
         "train.epochs is 20, before 12",
-        "train.freeze is True, before None",
+        "train.freeze is true, before not set",
     )
     size = FACTS.artifacts[0].size
     assert found.sizes == ({"artifact": "model", "before": size, "after": size + 1},)
@@ -202,7 +202,7 @@ def test_metadata_alone_is_a_patch_whatever_parameter_made_it() -> None:
     found = changed(facts)
     assert (found.level, found.why) == (
         "patch",
-        ("only the metadata of 'model' changed", "convert.author is Bo, before None"),
+        ("only the metadata of 'model' changed", "convert.author is Bo, before not set"),
     )
 
 
@@ -211,7 +211,7 @@ def test_another_packaging_is_a_patch() -> None:
     found = changed(facts)
     assert (found.level, found.why) == (
         "patch",
-        ("'package' is packed differently", "package.name is Hounds, before None"),
+        ("'package' is packed differently", "package.name is Hounds, before not set"),
     )
 
 
@@ -229,7 +229,7 @@ def test_raised_oldest_systems_of_a_package_are_major() -> None:
     found = changed(facts)
     assert found.level == "major"
     assert found.why == (
-        "the oldest systems are raised: package.platforms is {'iOS': '18.0'}, before None",
+        'the oldest systems are raised: package.platforms is {"iOS": "18.0"}, before not set',
     )
 
 

@@ -140,6 +140,23 @@ def test_the_model_of_a_tag_made_by_hand_is_looked_into(modelled: Team) -> None:
     assert len(modelled.looked) == 2
 
 
+def test_a_model_of_a_tag_made_by_hand_that_nobody_has_makes_a_major_version(
+    modelled: Team,
+) -> None:
+    git(modelled.root, "tag", "dogs@v1.0.0")
+    git(modelled.root, "push", "-q", "origin", "dogs@v1.0.0")
+    modelled.tell(content="c2")
+    modelled.built()
+    for digest in (modelled.root / ".dvc/cache/files/md5").glob("??/*"):
+        if b'"c1"' in digest.read_bytes():
+            digest.unlink()
+    done = modelled.release()
+    assert level(done) == ("2.0.0", "major")
+    assert done.facts and done.facts.change.why == (
+        "the interface of 'model' in dogs@v1.0.0 is not known: it may have changed",
+    )
+
+
 def test_where_nothing_changed_nothing_is_released(team: Team) -> None:
     team.release()
     team.commit("a comment somewhere")

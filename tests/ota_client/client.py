@@ -121,11 +121,11 @@ class Client:
     def model(self) -> Path | None:
         """What a start of the app loads: the newest version that works."""
         while (version := self._begin()) is not None:
-            (model,) = (p for p in self.place(version).iterdir() if p.suffix.startswith(".ml"))
             try:
+                (model,) = (p for p in self.place(version).iterdir() if p.suffix.startswith(".ml"))
                 self.load(model)
                 return model
-            except Exception:
+            except Exception:  # it fails, or is here no more
                 state = self.state()
                 state.fall_back()
                 self._save(state)

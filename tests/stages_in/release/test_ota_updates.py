@@ -235,6 +235,23 @@ def test_a_revoked_version_is_left_at_once_even_where_nothing_can_replace_it(pla
     assert world.client.model() == world.client.place(1) / "Model.mlpackage"
 
 
+def test_of_several_revoked_versions_none_is_gone_back_to(play):
+    bundles = [play.bundle(1)]
+    world = play(bundles[0])
+    for version in (2, 3):
+        world.client.update()
+        world.client.confirm()
+        bundles.append(play.bundle(version, bundles))
+        world.serve(bundles[-1])
+    world.client.update()
+    world.serve(play.bundle(4, bundles, revoked=[2, 3], minimum_app="9.0"))
+    with pytest.raises(Refusal):
+        world.client.update()
+
+    assert world.client.model() is None  # version 1 is good, but here no more
+    assert world.client.state().failed == [1, 2, 3]
+
+
 def test_a_version_that_cannot_be_loaded_is_not_installed(play):
     first = play.bundle(1)
     world = play(first)

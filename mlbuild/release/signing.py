@@ -135,7 +135,7 @@ def _private_key(secret: bytes, origin: str) -> ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    hint = "mlbuild makes key pairs that fit: mlbuild release --new-key keys/release"
+    hint = "mlbuild makes key pairs that fit: mlbuild release PIPELINE --new-key keys/release"
     try:
         key = serialization.load_pem_private_key(secret, None)
     except TypeError:

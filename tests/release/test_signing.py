@@ -168,7 +168,7 @@ def pem_of(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: str = 
     return key.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
 
 
-FIT = "mlbuild makes key pairs that fit: mlbuild release --new-key keys/release"
+FIT = "mlbuild makes key pairs that fit: mlbuild release PIPELINE --new-key keys/release"
 PEM_LINE = SECRET.splitlines()[1]
 
 

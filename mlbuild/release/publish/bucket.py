@@ -59,23 +59,26 @@ def open_bucket(
         hint = "pip install 'mlbuild-pipelines[s3]' (or dvc-s3)"
         raise PublishError(f"{name}: the S3 client is not installed", hint=hint) from error
     amazon = endpoint is None or (urlsplit(endpoint).hostname or "").endswith("amazonaws.com")
-    settings = Config(
-        connect_timeout=patience.connect,
-        read_timeout=patience.answer,
-        retries={"mode": "standard", "total_max_attempts": patience.tries},
-        s3={"addressing_style": "auto" if amazon else "path"},
+    settings: dict[str, Any] = {
+        "connect_timeout": patience.connect,
+        "read_timeout": patience.answer,
+        "retries": {"mode": "standard", "total_max_attempts": patience.tries},
+        "s3": {"addressing_style": "auto" if amazon else "path"},
         # We send digests of our own; storages that are not Amazon's refuse the library's.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    try:
+        config = Config(**settings)
+    except TypeError as error:
+        hint = "pip install --upgrade dvc-s3 botocore (1.36 or later)"
+        raise PublishError(f"{name}: the S3 client is too old", hint=hint) from error
     secrets = tuple(environ[v] for v in _SECRETS if environ.get(v))
 
     def make() -> Any:
         session = botocore.session.Session(profile=profile)
         found = region or session.get_config_variable("region") or "us-east-1"
-        return session.create_client(
-            "s3", region_name=found, endpoint_url=endpoint, config=settings
-        )
+        return session.create_client("s3", region_name=found, endpoint_url=endpoint, config=config)
 
     return Bucket(name, bucket, _asked(name, secrets, make), secrets)
 

@@ -442,6 +442,19 @@ def test_without_the_library_it_says_what_to_install(
     )
 
 
+def test_a_library_that_is_too_old_is_told(
+    publisher: Open, release: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def old(**settings: object) -> None:
+        raise TypeError("Got unexpected keyword argument 'request_checksum_calculation'")
+
+    monkeypatch.setattr("botocore.config.Config", old)
+    assert publisher().check(release) == (
+        "s3://team/models: the S3 client is too old\n"
+        "  hint: pip install --upgrade dvc-s3 botocore (1.36 or later)"
+    )
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(
     publisher: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

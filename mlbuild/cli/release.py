@@ -23,10 +23,11 @@ from mlbuild.store.pins import SUFFIX, Variation, read_head
 from mlbuild.store.project import Store
 
 if TYPE_CHECKING:
-    from mlbuild.release import flow, promoting, signing, telling
+    from mlbuild.release import flow, promoting, signing, telling, terms
 else:  # `mlbuild release --help` needs none of it
     flow, promoting = lazily("mlbuild.release.flow"), lazily("mlbuild.release.promoting")
     signing, telling = lazily("mlbuild.release.signing"), lazily("mlbuild.release.telling")
+    terms = lazily("mlbuild.release.terms")
 
 _QUIET_SECONDS = 5.0
 _WAIVER = re.compile(r"([^=\[]+(?:\[[^\]]*\][^=]*)?)=(.*)", re.S)
@@ -100,7 +101,7 @@ def command(
         shown = telling.promoted(names, dry=dry_run)
         click.echo(json.dumps(event) if as_json else shown)
         return 0
-    wish = flow.Wish(
+    wish = terms.Wish(
         folder=(output or loaded.root / RELEASES).absolute(),
         dry=dry_run,
         version=version,
@@ -137,7 +138,7 @@ def variation_of(pipeline: Path, profiles: Sequence[str], sets: Sequence[str]) -
     return read_head(pipeline.with_name(f"{pipeline.stem}{SUFFIX}")).built
 
 
-def project_of(loaded: Pipeline, built: Variation, progress: Progress) -> flow.Project:
+def project_of(loaded: Pipeline, built: Variation, progress: Progress) -> terms.Project:
     """What a release asks of the engine."""
 
     def build(waived: Mapping[str, str]) -> tuple[BuildResult, Store]:
@@ -155,7 +156,7 @@ def project_of(loaded: Pipeline, built: Variation, progress: Progress) -> flow.P
             for name, m in metrics.items()
         }
 
-    return flow.Project(
+    return terms.Project(
         pipeline=loaded.resolved,
         profiles=built.profiles,
         sets=built.sets,

@@ -7,87 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlbuild.errors import EXIT_DATA, EXIT_GATE, EXIT_INTERRUPTED, EXIT_OK, DataError, Problem
-from mlbuild.plan import Planned
 from mlbuild.records import (
     BuildResult,
     Decision,
     Digest,
     Json,
     Outcome,
-    Progress,
-    ResolvedPipeline,
 )
 from mlbuild.release import gating, ready, tags
 from mlbuild.release.alone import alone
-from mlbuild.release.artifacts import Built, Inspect, spec_of
+from mlbuild.release.artifacts import Built, spec_of
 from mlbuild.release.change import FIRST, compare
 from mlbuild.release.current import Standing, require_current, standing
 from mlbuild.release.documents.notes import notes_text
-from mlbuild.release.facts import Change, GateFacts, ReleaseFacts
+from mlbuild.release.facts import Change, ReleaseFacts
 from mlbuild.release.folder import assemble, files_of, finish, manifest_digest
 from mlbuild.release.gather import gather
 from mlbuild.release.history import past_of
 from mlbuild.release.models import Models
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher
-from mlbuild.release.sending import Sent, send, survey
+from mlbuild.release.sending import send, survey
+from mlbuild.release.terms import Project, Released, Tell, Wish
 from mlbuild.store.files import remove
 from mlbuild.store.lock import using
-from mlbuild.store.project import Store
-
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """What a release asks of the engine above it."""
-
-    pipeline: ResolvedPipeline  # with a `release:` section
-    profiles: tuple[str, ...]
-    sets: tuple[str, ...]
-    plan: Callable[[Mapping[str, str]], Sequence[Planned]]  # given the waivers; changes nothing
-    build: Callable[[Mapping[str, str]], tuple[BuildResult, Store]]  # locked: executes nothing
-    inspect: Inspect
-    meanings: Callable[[str], Mapping[str, Mapping[str, Json]]]
-    environ: Mapping[str, str]
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody wants released, and how."""
-
-    folder: Path  # where folders of releases go
-    dry: bool = False
-    version: str | None = None
-    reason: str | None = None
-    waived: Mapping[str, str] = field(default_factory=dict)  # STAGE.METRIC -> reason
-    channels: tuple[str, ...] = ()
-    publish: bool = True
-    push: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """What became of it. ``outcome``: released, would_release, nothing, stale, gate_failed, failed,
-    interrupted.
-    """
-
-    outcome: str
-    exit_code: int
-    facts: ReleaseFacts | None = None
-    folder: Path | None = None
-    files: tuple[tuple[str, int], ...] = ()
-    tags: tuple[str, ...] = ()  # that were made, or would be
-    sent: tuple[Sent, ...] = ()
-    gates: tuple[GateFacts, ...] = ()
-    build: BuildResult | None = None  # what would have to run first
-    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

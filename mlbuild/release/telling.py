@@ -8,7 +8,7 @@ from pathlib import Path
 from mlbuild.records import BuildResult, Json, Outcome
 from mlbuild.release.documents.notes import notes_text
 from mlbuild.release.facts import GateFacts
-from mlbuild.release.flow import Released
+from mlbuild.release.terms import Released
 from mlbuild.report import words
 
 EVENT_VERSION = 1

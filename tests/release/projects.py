@@ -13,7 +13,7 @@ from typing import Any
 from mlbuild.build import Pipeline
 from mlbuild.cli.release import project_of, variation_of
 from mlbuild.records import Json
-from mlbuild.release import flow
+from mlbuild.release import flow, terms
 
 FILE = "pipelines/p.yaml"
 HEAD = "version: 1\nname: dogs\n"
@@ -116,7 +116,7 @@ class Team:
     def remote_tags(self) -> list[str]:
         return git(self.remote, "tag").split()
 
-    def project(self) -> flow.Project:
+    def project(self) -> terms.Project:
         built = variation_of(self.root / FILE, (), ())
         loaded = Pipeline.load(self.root / FILE, profiles=built.profiles, sets=built.sets)
         whole = project_of(loaded, built, lambda done, total, text: None)
@@ -127,9 +127,9 @@ class Team:
         found: Mapping[str, Json] = json.loads(place.read_text())
         return found
 
-    def release(self, **wish: Any) -> flow.Released:
+    def release(self, **wish: Any) -> terms.Released:
         whole = {"folder": self.root / "releases", **wish}
-        return flow.release(self.project(), flow.Wish(**whole), lambda text: None)
+        return flow.release(self.project(), terms.Wish(**whole), lambda text: None)
 
     def manifest(self, version: str) -> dict[str, Any]:
         file = self.root / f"releases/dogs/v{version}/manifest.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbuild.errors import DataError, UsageError
-from mlbuild.release.flow import Released
+from mlbuild.release.terms import Released
 from mlbuild.released import releases
 from tests.release.projects import FILE, MODEL, RELEASE, STAGES, Team, git, state
 from tests.team import folder_remote

@@ -161,6 +161,18 @@ def test_what_is_too_long_for_a_comment_is_left_out_by_name() -> None:
     assert told.endswith("Too long for a comment, so left out: Long.")
 
 
+def test_of_a_long_table_what_is_wrong_stays() -> None:
+    rows = [(Cell(f"stage {n}"), Cell("holds", Tone.GOOD)) for n in range(500)]
+    rows[400] = (Cell("stage 400"), Cell("FAILED", Tone.BAD))
+    page = Page("t", "m", Cell("v"), (), (Section("Figures", table(("stage", "gate"), rows)),))
+    told = markdown(page, room=2000)
+    assert 1800 < len(told) <= 2000
+    assert "| stage 400 | ❌ FAILED |" in told
+    assert "| stage 0 |" in told and "| stage 499 |" not in told
+    shown = told.count("| stage ") - 1  # the head
+    assert told.endswith(f"- and {500 - shown} more rows")
+
+
 class Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

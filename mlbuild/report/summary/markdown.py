@@ -27,7 +27,8 @@ def markdown(page: Page, room: int = ROOM) -> str:
 
     Args:
         page: what to tell.
-        room: characters that it may have; whole sections are left out where it would have more.
+        room: characters that it may have; where it would have more, rows are left out that say
+            nothing bad, then whole sections.
     """
     head = [
         f"<!-- {marker(page)} -->",
@@ -38,7 +39,10 @@ def markdown(page: Page, room: int = ROOM) -> str:
     parts, left = ["\n".join(head)[:room]], []
     for section in page.sections:
         part = "\n".join(_section(section))
-        if sum(map(len, parts)) + len(part) > room:
+        free = room - sum(map(len, parts))
+        if len(part) > free:
+            part = "\n".join(_section(_cut(section, free)))
+        if len(part) > free:
             left.append(section.title)
         else:
             parts.append(part)
@@ -53,6 +57,34 @@ def marker(page: Page) -> str:
     if plain == page.marker:
         return plain
     return f"{plain} {hashlib.sha256(page.marker.encode()).hexdigest()[:8]}"  # still one of its own
+
+
+def _cut(section: Section, room: int) -> Section:
+    """Without the rows for which there is no room; what is wrong stays longest."""
+    if section.table is None:
+        return section
+    sizes = [len(line) + 1 for line in _table(section.table)]
+    left = room - sum(sizes[:2]) - sum(map(len, _section(Section(section.title, folded=True)))) - 40
+    order = sorted(range(len(section.table.rows)), key=lambda n: _rank(section.table, n))
+    kept: list[int] = []
+    for number in order:
+        left -= sizes[number + 2]
+        if left < 0:
+            break
+        kept.append(number)
+    if not kept:
+        return section
+    rows = tuple(section.table.rows[number] for number in sorted(kept))
+    more = Cell(f"and {len(section.table.rows) - len(kept):,} more rows")
+    shown = Table(section.table.columns, rows, section.table.figures)
+    return Section(section.title, shown, (*section.lines, more), section.folded)
+
+
+def _rank(table: Table | None, number: int) -> int:
+    """How soon a row may be left out: what is bad last, then what is doubtful."""
+    assert table is not None
+    tones = {cell.tone for cell in table.rows[number]}
+    return 0 if Tone.BAD in tones else 1 if Tone.DOUBT in tones else 2
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -243,6 +243,18 @@ def test_elsewhere_the_script_says_that_it_needs_a_mac(packed):
     assert done.stderr.startswith("golden answers are Core ML's own, which only macOS has\n")
 
 
+def test_a_python_without_numpy_is_told(packed):
+    folder = packed(limit=2).outputs["selftest"]
+    code = "import sys; sys.modules['numpy'] = None; sys.argv = ['x']; " + (
+        f"import runpy; runpy.run_path({str(folder / 'selftest.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("import of numpy halted")
+    assert "Traceback" not in done.stderr
+
+
 def test_the_model_may_lie_elsewhere(packed, on_a_mac, package):  # noqa: F811
     folder = packed(limit=2, include_model=False, name="Trees").outputs["selftest"]
 

@@ -24,9 +24,10 @@ def main(arguments=None) -> int:
     sys.dont_write_bytecode = True  # a release's folder stays as it was signed
     sys.path.insert(0, str(HERE))
     from mlbuild_selftest.errors import CoreMLError  # after the look at Python's version
-    from mlbuild_selftest.golden.selfcheck import run_selftest
 
     try:
+        from mlbuild_selftest.golden.selfcheck import run_selftest  # it needs numpy
+
         found = run_selftest(
             HERE, model=given.model, units=given.unit or (), other_model=given.other_model
         )

@@ -24,6 +24,7 @@ class Asks(Protocol):
     def text(self, question: str, default: str) -> str: ...
     def choice(self, question: str, allowed: Sequence[str], default: str) -> str: ...
     def yes(self, question: str) -> bool: ...
+    def copy(self, path: Path) -> bool: ...
     def task(self, found: Found | None, model: Model | None) -> str | None: ...
     def framework(self, task: str) -> str | None: ...
     def target(self) -> str: ...
@@ -44,6 +45,11 @@ class Silent:
     def yes(self, question: str) -> bool:
         """Yes."""
         return True
+
+    def copy(self, path: Path) -> bool:
+        """No: it may be large. What that means is told."""
+        click.echo(f"{path} lies beside the project, on this machine alone; --copy brings it in")
+        return False
 
     def task(self, found: Found | None, model: Model | None) -> str | None:
         """What data or model mean."""
@@ -75,6 +81,11 @@ class Terminal:
 
     def yes(self, question: str) -> bool:
         """Yes or no."""
+        return click.confirm(question, default=True)
+
+    def copy(self, path: Path) -> bool:
+        """Whether it is to be copied."""
+        question = f"{path} lies beside the project. Copy it in, where DVC versions it?"
         return click.confirm(question, default=True)
 
     def task(self, found: Found | None, model: Model | None) -> str | None:

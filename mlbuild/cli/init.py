@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ _FRAMEWORKS = tuple(dict.fromkeys(f for task in TASKS.values() for f in task.fra
 @click.command(
     "init",
     epilog="Example: mlbuild init my-app --name flowers\n\n"
-    "mlbuild init my-app --data photos --ci github --remote s3://bucket/models",
+    "mlbuild init my-app --data photos --copy --ci github --remote s3://bucket/models",
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
 @click.option("--name", default=None, help="Name of the pipeline; else the folder's name.")
@@ -35,6 +36,7 @@ _FRAMEWORKS = tuple(dict.fromkeys(f for task in TASKS.values() for f in task.fra
     default=None,
     help="What to learn from: it is looked at, and tells the task.",
 )
+@click.option("--copy", is_flag=True, help="Copy them into the project, so that DVC versions them.")
 @click.option("--target-column", default=None, help="Of a table: the column that is to be told.")
 @click.option(
     "--model",
@@ -60,6 +62,7 @@ def command(
     framework: str | None,
     target: str | None,
     data: Path | None,
+    copy: bool,
     target_column: str | None,
     model: Path | None,
     inputs: tuple[str, ...],
@@ -99,10 +102,12 @@ def command(
         shapes=asking.shapes(ask, existing, dict(map(shape_of, inputs))),
         ci=ci or ask.ci(),
     )
-    return _make(made, folder, ask, remote, no_git)
+    return _make(made, folder, ask, remote, no_git, copy)
 
 
-def _make(made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_git: bool) -> int:
+def _make(
+    made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_git: bool, copy: bool
+) -> int:
     here = Path.cwd()
     folder.mkdir(parents=True, exist_ok=True)
     git = not no_git and not project.in_git(folder) and ask.yes("Make a git repository?")
@@ -110,8 +115,12 @@ def _make(made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_
     top = folder.resolve() if git else project.root_of(folder)
     where = remote if remote is not None else ask.text("DVC remote of the team (none: empty)", "")
     publish = project.publisher(top, made.ci) if made.ci != "none" else ""
+    made, copies = _brought_in(made, folder, top, ask, copy)
     drafts = writing.drafts(made, folder, top, publish, where or project.remote_of(top))
     done = writing.write(drafts, top / ".gitignore")
+    for source, target in copies:
+        project.copy_in(source, target)
+        done.append(f"copied {source} to {target}")
     if git:
         project.make_git(folder)
         done.insert(0, f"made a git repository in {folder}")
@@ -123,6 +132,24 @@ def _make(made: Choices, folder: Path, ask: asking.Asks, remote: str | None, no_
         click.echo(line)
     click.echo(f"next: mlbuild run {folder / 'pipelines' / made.name}.yaml")
     return 0
+
+
+def _brought_in(
+    made: Choices, folder: Path, top: Path, ask: asking.Asks, copy: bool
+) -> tuple[Choices, list[tuple[Path, Path]]]:
+    """The choices with data and model where they will lie, and what must be copied for it."""
+    copies = []
+
+    def wanted(path: Path) -> bool:
+        return project.outside(top, path) and (copy or ask.copy(path))
+
+    if made.found and wanted(source := made.found.path):
+        copies.append((source, project.place_for(source, folder / "data")))
+        made = replace(made, found=replace(made.found, path=copies[-1][1]))
+    if made.model and wanted(source := made.model.path):
+        copies.append((source, project.place_for(source, folder / "models")))
+        made = replace(made, model=replace(made.model, path=copies[-1][1]))
+    return made, copies
 
 
 def _only_ci(folder: Path, service: str, pipeline: Path, remote: str | None) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from mlbuild.errors import DataError, Problem, UsageError
 from mlbuild.pipeline.root import project_root
+from mlbuild.store.files import explained, remove
 from mlbuild.store.gitignore import git_top
 from mlbuild.store.init import dvc_folder, ensure_dvc
 
@@ -27,6 +29,41 @@ def root_of(folder: Path) -> Path:
 def in_git(folder: Path) -> bool:
     """Whether the folder lies in a work tree, or will once it is made."""
     return git_top(folder.resolve()) is not None
+
+
+def outside(root: Path, path: Path) -> bool:
+    """Whether something lies beside the project, where others do not get it."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
+def place_for(source: Path, folder: Path) -> Path:
+    """Where a copy of data or of a model is to lie in the project.
+
+    Raises:
+        UsageError: something of that name is there.
+    """
+    target = folder / source.resolve().name
+    if target.exists():
+        hint = "rename one of them, or leave out --copy"
+        raise UsageError(Problem(f"{target} is there already", hint=hint))
+    return target
+
+
+def copy_in(source: Path, target: Path) -> None:
+    """Copies a file or a folder; nothing is left of a copy that did not come to its end.
+
+    Raises:
+        DataError: it cannot be read or written.
+    """
+    work = target.with_name(f".{target.name}.copying")
+    with explained("copying", target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove(work)
+        if source.is_dir():
+            shutil.copytree(source, work)
+        else:
+            shutil.copy2(source, work)
+        work.rename(target)
 
 
 def make_git(folder: Path) -> None:
@@ -83,18 +120,29 @@ def remote_of(root: Path) -> str:
     return url[1] if url else ""
 
 
+def main_branch(root: Path) -> str:
+    """What is merged into: what `origin` says, else the branch at hand if it is called so."""
+    said = _git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
+    here = _git(root, "symbolic-ref", "--short", "HEAD")
+    return said or (here if here in ("master", "trunk") else "main")
+
+
 def publisher(root: Path, service: str) -> str:
     """Where CI's releases go: the repository that `origin` names; nothing if it names none."""
-    done = subprocess.run(
-        ["git", "-C", str(root), "config", "--get", "remote.origin.url"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = _ADDRESS.fullmatch(done.stdout.strip())
+    found = _ADDRESS.fullmatch(_git(root, "config", "--get", "remote.origin.url"))
     if found is None or service not in found["host"]:
         return ""
     return f"{{{service}: {found['path']}}}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git answers; nothing where it does not know, or is not there."""
+    command = ["git", "-C", os.fspath(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _text(file: Path) -> str:

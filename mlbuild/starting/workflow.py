@@ -21,7 +21,12 @@ _REMOTES = {
 
 
 def workflow_files(
-    service: str, name: str, pipeline: str, root: Path, remote: str = ""
+    service: str,
+    name: str,
+    pipeline: str,
+    root: Path,
+    remote: str = "",
+    branch: str = "main",
 ) -> dict[Path, str]:
     """The CI files of one pipeline.
 
@@ -31,6 +36,7 @@ def workflow_files(
         pipeline: its file, relative to the project.
         root: the project.
         remote: address of the team's DVC remote, where it is known.
+        branch: what is merged into, and released from.
 
     Returns:
         Text by path.
@@ -44,6 +50,7 @@ def workflow_files(
         "named": quoted(name),
         "release": name.lower(),
         "version": __version__,
+        "branch": quoted(branch),
         # In GitLab's variables a dollar is doubled, or it begins another one.
         "pipeline": quoted(pipeline.replace("$", "$$") if service == "gitlab" else pipeline),
         "pipeline_plain": pipeline,

@@ -9,6 +9,7 @@ from pathlib import Path
 from mlbuild.errors import Problem, UsageError
 from mlbuild.starting.choices import Choices
 from mlbuild.starting.filling import Values, fill, template
+from mlbuild.starting.project import main_branch
 from mlbuild.starting.tasks import TASKS
 from mlbuild.starting.values import path_in, script_name, values_of
 from mlbuild.starting.workflow import GITLAB, to_include, workflow_files
@@ -36,19 +37,21 @@ def drafts(
         publish: where releases go.
         remote: address of the team's DVC remote.
     """
-    values = values_of(choices, root, publish)
+    values, branch = values_of(choices, root, publish), main_branch(root)
     pipeline = folder / "pipelines" / f"{choices.name}.yaml"
     body = fill(template(f"{choices.task}.yaml"), values)
     made = [Draft(pipeline, body + fill(template("release.yaml"), values))]
     if script := _script(choices, values):
         made.append(Draft(folder / "pipelines" / "scripts" / script_name(choices), script))
-    ci = workflow_files(choices.ci, choices.name, path_in(root, pipeline), root, remote)
+    ci = workflow_files(choices.ci, choices.name, path_in(root, pipeline), root, remote, branch)
     made += [Draft(path, text) for path, text in ci.items()]
     told = {
         **values,
         "data_words": _data_words(choices, root, values),
         "ci": choices.ci != "none",
         "github": choices.ci == "github",
+        "branch": branch,
+        "remote": remote,
         "ci_file": path_in(root, next(iter(ci))) if ci else "",
         "request": "pull request" if choices.ci == "github" else "merge request",
     }
@@ -101,7 +104,8 @@ def add_ci(service: str, pipeline: Path, root: Path, remote: str) -> list[str]:
     Raises:
         UsageError: the file is there already.
     """
-    files = workflow_files(service, pipeline.stem, path_in(root, pipeline), root, remote)
+    where, branch = path_in(root, pipeline), main_branch(root)
+    files = workflow_files(service, pipeline.stem, where, root, remote, branch)
     for path in files:
         if path.exists():
             hint = "remove it to have it written anew"

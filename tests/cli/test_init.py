@@ -116,10 +116,39 @@ def test_data_beside_the_project_are_told_to_be_there(capsys: pytest.CaptureFixt
     assert main(["init", "app", "--name", "a", "--data", str(photos)]) == 0
     assert capsys.readouterr().out.startswith(
         "photos of pets: a folder of pictures for each class (3 folders with 12 pictures)\n"
+        "photos of pets lies beside the project, on this machine alone; --copy brings it in\n"
     )
     made = yaml.safe_load(Path("app/pipelines/a.yaml").read_text())
     assert made["datasets"]["photos"]["path"] == "../photos of pets"
     assert "recorded by their content only" in Path("app/README.md").read_text()
+
+
+def test_data_and_models_are_copied_into_the_project_on_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = data.classes(Path("photos"))
+    assert main(["init", "app", "--name", "a", "--data", "photos", "--copy"]) == 0
+    assert "copied photos to app/data/photos\n" in capsys.readouterr().out
+    made = yaml.safe_load(Path("app/pipelines/a.yaml").read_text())
+    assert made["datasets"]["photos"]["path"] == "data/photos"
+    names = sorted(p.relative_to(photos) for p in photos.rglob("*"))
+    copy = Path("app/data/photos")
+    assert sorted(p.relative_to(copy) for p in copy.rglob("*")) == names
+    assert _said(capsys, "app", "--name", "b", "--data", "photos", "--copy").endswith(
+        "app/data/photos is there already\n  hint: rename one of them, or leave out --copy\n"
+    )
+    Path("net.onnx").write_bytes(b"x")
+    assert main(["init", "app", "--name", "c", "--model", "net.onnx", "--copy"]) == 0
+    made = yaml.safe_load(Path("app/pipelines/c.yaml").read_text())
+    assert made["datasets"]["model"]["path"] == "models/net.onnx"
+    assert Path("app/models/net.onnx").read_bytes() == b"x"
+
+
+def test_a_repository_that_merges_elsewhere_is_released_from_there() -> None:
+    subprocess.run(["git", "init", "-q", "-b", "master", "app"], check=True)
+    assert main(["init", "app", "--name", "a", "--ci", "github"]) == 0
+    workflow = yaml.safe_load(Path("app/.github/workflows/a.yml").read_text())
+    assert workflow[True]["push"]["branches"] == ["master"]  # YAML 1.1 reads `on` so
 
 
 def test_a_column_of_strange_signs_is_named_as_it_is() -> None:
@@ -289,11 +318,12 @@ def test_every_question_has_an_answer_to_begin_with(monkeypatch: pytest.MonkeyPa
 
 def test_what_was_seen_of_data_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     data.table(Path("t.csv"))
-    answers = "\n\nside\n\n\n\nn\n\n"
+    answers = "\n\nside\n\n\n\nn\n\ny\n"
     output = _asked(monkeypatch, answers, "--data", "t.csv")
     assert "Task (tabular) [tabular]: \n" in output
     assert "Column that is to be told (id, length, side, class) [class]: side\n" in output
     assert "target: side" in Path("app/pipelines/app.yaml").read_text()
+    assert Path("app/data/t.csv").is_file()
     assert not Path("app/.git").exists()
 
 
@@ -303,6 +333,6 @@ def test_yes_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_without_sizes_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("net.pt").write_bytes(b"x")
-    _asked(monkeypatch, "\n\nspeech=1,80,100\n\nn\n\n", "--model", "net.pt")
+    _asked(monkeypatch, "\n\nspeech=1,80,100\n\nn\n\nn\n", "--model", "net.pt")
     made = yaml.safe_load(Path("app/pipelines/app.yaml").read_text())
     assert made["stages"]["convert"]["with"]["inputs"] == {"speech": {"shape": [1, 80, 100]}}

@@ -18,7 +18,7 @@ from mlbuild.release.checking.keys import Signer, WithIdentity, public_key, with
 from mlbuild.release.checking.release import Checked, checked
 from mlbuild.release.expected import Releasing, releasing, signer_of
 from mlbuild.release.manifest_reading import NAME, read_manifest
-from mlbuild.released import Version, releases
+from mlbuild.released import releases
 
 # Two of these make a folder a release, or what is left of one. An .mlpackage has `Manifest.json`,
 # which is `manifest.json` to a file system that ignores case: names are compared here.
@@ -63,6 +63,7 @@ def verify_release(folder: Path, wanted: Wanted, progress: Progress) -> Checked:
         DataError: a key, the folder or the repository cannot be read.
     """
     _refuse_nonsense(wanted)
+    asked = Asked(wanted.name, wanted.version, wanted.at_least)
     name = wanted.name or _says(folder)
     root, pipeline = _home(name, folder) if name else (None, None)
     signer, notes = _signer(wanted), list[str]()
@@ -77,15 +78,11 @@ def verify_release(folder: Path, wanted: Wanted, progress: Progress) -> Checked:
     if root is None:
         notes.append("tag and ledger were not checked: this is not the project that releases it")
     signed = wanted.signed or bool(pipeline and pipeline.sign)
-    asked = Asked(wanted.name, wanted.version, wanted.at_least)
     found = checked(folder, signer=signer, signed=signed, asked=asked, root=root, progress=progress)
     return replace(found, notes=(*found.notes, *notes))
 
 
 def _refuse_nonsense(wanted: Wanted) -> None:
-    for option, text in (("--version", wanted.version), ("--at-least", wanted.at_least)):
-        if text is not None and Version.parse(text) is None:
-            raise UsageError(Problem(f"{option} is no version", got=text, hint="such as 1.2.0"))
     if (wanted.identity is None) != (wanted.issuer is None):
         hint = "such as --issuer https://token.actions.githubusercontent.com"
         raise UsageError(Problem("--identity and --issuer belong together", hint=hint))

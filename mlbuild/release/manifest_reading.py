@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mlbuild.errors import DataError, Problem
 from mlbuild.records import Json
 from mlbuild.release.checking.finding import About, Finding
+from mlbuild.release.checking.folder import opened
 from mlbuild.release.checking.paths import collisions, why_unsafe
 from mlbuild.release.checking.signature import SIGNATURE
 from mlbuild.release.checking.strict_json import MAX_BYTES, parse
@@ -152,8 +153,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     file = folder / NAME
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        with opened(file) as stream:
+            data = stream.read(MAX_BYTES + 1) or b""  # None: a pipe that nobody writes to
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
     manifest, findings = manifest_of(data)

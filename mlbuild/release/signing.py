@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from mlbuild.errors import DataError, Problem, UsageError
 from mlbuild.records import Json
 from mlbuild.release.checking.folder import look
-from mlbuild.release.checking.keys import fingerprint, public_key, readable, with_key
+from mlbuild.release.checking.keys import (
+    CURVES,
+    fingerprint,
+    public_key,
+    readable,
+    type_of,
+    with_key,
+)
 from mlbuild.release.checking.signature import (
     SIGNATURE,
     SIGSTORE_CLIENT,
@@ -27,7 +34,6 @@ from mlbuild.release.checking.signature import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")  # that model-signing knows
 _PEM = "-----BEGIN"
 
 
@@ -143,10 +149,9 @@ def _private_key(secret: bytes, origin: str) -> ec.EllipticCurvePrivateKey:
         raise DataError(Problem(what, hint="decrypt it, or let CI keep it as a secret")) from None
     except Exception:  # of several kinds; the cause might show parts of the key
         raise DataError(Problem(f"{origin} is no private key in PEM", hint=hint)) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
-        got = getattr(getattr(key, "curve", None), "name", type(key).__name__.lstrip("_"))
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in CURVES:
         what = f"{origin} is of a type that model-signing does not sign with"
-        raise DataError(Problem(what, got=got, allowed=_CURVES, hint=hint))
+        raise DataError(Problem(what, got=type_of(key), allowed=CURVES, hint=hint))
     return key
 
 

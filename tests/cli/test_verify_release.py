@@ -1,6 +1,7 @@
 """`mlbuild verify RELEASE`: what is printed, with which exit code, and where the key comes from."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -159,6 +160,14 @@ def test_a_pipeline_that_cannot_be_read_might_ask_for_a_signature(
     done = mlbuild("verify", "releases/dogs/v2.0.0")
     assert done.code == 2
     assert done.err.startswith(f"{scene.team.root}/pipelines/dogs.yaml:")
+
+
+def test_a_pipe_in_the_place_of_the_manifest_does_not_hang(run: Run, elsewhere: Path) -> None:
+    (elsewhere / "v2.0.0/manifest.json").unlink()
+    os.mkfifo(elsewhere / "v2.0.0/manifest.json")
+    done = run("verify", "v2.0.0", timeout=60)
+    assert done.code == 4
+    assert "  manifest: manifest.json: is a pipe\n" in done.out
 
 
 def test_what_is_left_of_a_release_is_still_one(called: Run, elsewhere: Path) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mlbuild.errors import DataError, MlbuildError
 from mlbuild.release.checking.folder import look
-from mlbuild.release.checking.keys import public_key, with_key
+from mlbuild.release.checking.keys import WithIdentity, public_key, with_key
 from mlbuild.release.checking.signature import check_signature
 from mlbuild.release.signing import new_key, sign
 from tests.release.keys import pair
@@ -101,6 +101,19 @@ def test_a_key_comes_from_a_variable_or_a_file(
     (root / "keys/release").write_text(SECRET)
     made = sign(folder, {**spec, "public_key": "release.pub"}, {"KEY": value}, root)
     assert made == folder / "model.sig"
+    assert by_team(folder)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1()], ids=lambda c: c.name)
+def test_keys_that_a_team_has_already_may_be_of_a_larger_curve(
+    folder: Path, curve: ec.EllipticCurve
+) -> None:
+    key = ec.generate_private_key(curve)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, form)
+    (folder.parents[2] / "release.pub").write_bytes(public)
+    spec = {"key_env": "KEY", "public_key": "release.pub"}
+    sign(folder, spec, {"KEY": pem_of(key)}, folder.parents[2])
     assert by_team(folder)
 
 
@@ -245,6 +258,19 @@ def test_a_missing_public_key_is_told_before_anything_is_signed(folder: Path) ->
     assert told == f"the public key {public} cannot be read: No such file or directory"
 
 
+def test_a_public_key_of_another_curve_is_refused(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256K1())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = folder.parents[2] / "release.pub"
+    public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+    with pytest.raises(DataError) as caught:
+        public_key(public)
+    assert caught.value.render() == (
+        f"{public} is of a type that model-signing does not know\n"
+        "  got: secp256k1\n  allowed: secp256r1, secp384r1, secp521r1"
+    )
+
+
 def test_without_the_library_it_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +336,27 @@ def test_a_job_without_the_permission_is_told_which_one(
     told = refusal(folder, {"keyless": True}, {})
     assert told.startswith("this CI job gives no identity to sign with: ")
     assert told.endswith(f"  hint: {REMEDY}")
+
+
+def test_a_keyless_signature_that_is_none_is_a_finding_and_needs_no_network(
+    folder: Path, no_ci: pytest.MonkeyPatch
+) -> None:
+    sign(folder, {"key_env": "KEY"}, {"KEY": SECRET}, folder)
+    value = json.loads((folder / "model.sig").read_text())
+    certificate = {"rawBytes": base64.b64encode(b"no certificate").decode()}
+    value["verificationMaterial"] = {"certificate": certificate, "tlogEntries": []}
+    (folder / "model.sig").write_text(json.dumps(value, separators=(",", ":")))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        no_ci.setenv(name, "http://127.0.0.1:9")
+    expected = WithIdentity("https://gitlab.example.org/dogs", "https://gitlab.example.org")
+    signed = check_signature(look(folder), expected)
+    assert signed.by is None
+    (finding,) = signed.findings
+    assert finding.what.startswith("the signature does not hold: ")
+    assert finding.expected == (
+        "a signature of https://gitlab.example.org/dogs, "
+        "for whom https://gitlab.example.org vouches"
+    )
 
 
 def test_the_token_of_a_job_is_never_told(folder: Path, no_ci: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from mlbuild.release.checking.finding import shown
 from mlbuild.release.checking.strict_json import MAX_BYTES
 
 _BUFFER = 1 << 20
+_FOLDER, _FILE = "a folder", "a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Folder:
         """
         if self.files[name].size > MAX_BYTES:
             raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB")
-        with _opened(self.path / name) as stream:
+        with opened(self.path / name) as stream:
             data = stream.read(MAX_BYTES + 1)
         if hashlib.sha256(data).hexdigest() != self.files[name].sha256:
             raise ValueError("changed while it was read")
@@ -82,14 +83,13 @@ def _listed(path: Path) -> tuple[list[str], dict[str, str], list[str]]:
             empty.append(prefix.rstrip("/"))
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_symlink():
-                strange[name] = f"a link to {Path(entry.path).readlink()}"
-            elif entry.is_dir(follow_symlinks=False):
+            what = _kind(entry)
+            if what == _FOLDER:
                 open_folders.append(f"{name}/")
-            elif entry.is_file(follow_symlinks=False):
+            elif what == _FILE:
                 regular.append(name)
             else:
-                strange[name] = _kind(entry.stat(follow_symlinks=False).st_mode)
+                strange[name] = what
     return regular, strange, empty
 
 
@@ -101,7 +101,17 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{shown(str(folder))} cannot be read: {error.strerror}") from error
 
 
-def _kind(mode: int) -> str:
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            return f"a link to {Path(entry.path).readlink()}"
+    except OSError as error:
+        raise DataError(f"{shown(entry.path)} cannot be read: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        return _FOLDER
+    if stat.S_ISREG(mode):
+        return _FILE
     if stat.S_ISFIFO(mode):
         return "a pipe"
     return "a socket" if stat.S_ISSOCK(mode) else "a device"
@@ -110,7 +120,7 @@ def _kind(mode: int) -> str:
 def _read(path: Path) -> Seen:
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     try:
-        with _opened(path) as stream:
+        with opened(path) as stream:
             while chunk := stream.read(_BUFFER):
                 sha256.update(chunk)
                 md5.update(chunk)
@@ -120,7 +130,11 @@ def _read(path: Path) -> Seen:
     return Seen(size, sha256.hexdigest(), md5.hexdigest())
 
 
-def _opened(path: Path) -> IO[bytes]:
-    # Not through a link, nor waiting at a pipe, that took the file's place since it was listed.
+def opened(path: Path) -> IO[bytes]:
+    """Opens a file to be read: not through a link, and without waiting at a pipe.
+
+    Raises:
+        OSError: it cannot be read, or is a link.
+    """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags), "rb")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlbuild.errors import Problem, UsageError
 from mlbuild.release.checking.finding import About, Finding
 from mlbuild.release.manifest_reading import NAME, Manifest
 from mlbuild.released import Version
@@ -18,6 +19,12 @@ class Asked:
     name: str | None = None
     version: str | None = None
     at_least: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises a UsageError where a version is none."""
+        for option, text in (("--version", self.version), ("--at-least", self.at_least)):
+            if text is not None and Version.parse(text) is None:
+                raise UsageError(Problem(f"{option} is no version", got=text, hint="such as 1.2.0"))
 
 
 def check_identity(manifest: Manifest, asked: Asked) -> Iterator[Finding]:
@@ -52,5 +59,5 @@ def check_place(folder: Path, manifest: Manifest) -> Iterator[Finding]:
 
 def _version(text: str) -> Version:
     found = Version.parse(text)
-    assert found is not None, text  # of the manifest and of the command line: both are checked
+    assert found is not None, text  # of the manifest or of `Asked`: both are checked
     return found

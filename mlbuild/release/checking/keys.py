@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # that model-signing knows
+
+
 @dataclass(frozen=True, slots=True)
 class WithKey:
     """Signed by whoever holds the private key of this public one."""
@@ -58,10 +61,15 @@ def public_key(path: Path) -> ec.EllipticCurvePublicKey:
         key = serialization.load_pem_public_key(data)
     except Exception as error:  # of several kinds
         raise DataError(Problem(f"{path} is no public key in PEM")) from error
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        got = type(key).__name__.lstrip("_")
-        raise DataError(Problem(f"{path} is of a type that model-signing does not know", got=got))
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:
+        what = f"{path} is of a type that model-signing does not know"
+        raise DataError(Problem(what, got=type_of(key), allowed=CURVES))
     return key
+
+
+def type_of(key: object) -> str:
+    """What messages call the type of a key."""
+    return str(getattr(getattr(key, "curve", None), "name", type(key).__name__.lstrip("_")))
 
 
 def fingerprint(key: ec.EllipticCurvePublicKey) -> str:

@@ -125,18 +125,20 @@ def _not_genuine(folder: Folder, expected: Signer, contents_differ: bool) -> Fin
     """Asks model-signing, which hashes the folder itself."""
     from cryptography.exceptions import InvalidSignature  # lazy: only signatures need it
 
-    with _verifier(expected) as config:
-        config.set_hashing_config(whole_folder())
-        try:
+    try:
+        with _verifier(expected) as config:
+            config.set_hashing_config(whole_folder())
             config.verify(folder.path, folder.path / SIGNATURE)
-        except InvalidSignature:
-            what = "the signature is forged, or was changed: the key did not sign this statement"
-            return _finding(what, f"a signature {_by(expected)}")
-        except Exception as error:  # of many kinds: this is a parser at work on an attacker's text
-            if contents_differ and isinstance(error, ValueError):
-                return None  # that is told better: which files
-            what = f"the signature does not hold: {str(error) or type(error).__name__}"
-            return _finding(what, f"a signature {_by(expected)}")
+    except UsageError:  # model-signing is not there
+        raise
+    except InvalidSignature:
+        what = "the signature is forged, or was changed: the key did not sign this statement"
+        return _finding(what, f"a signature {_by(expected)}")
+    except Exception as error:  # of many kinds: this is a parser at work on an attacker's text
+        if contents_differ and isinstance(error, ValueError):
+            return None  # that is told better: which files
+        what = f"the signature does not hold: {str(error) or type(error).__name__}"
+        return _finding(what, f"a signature {_by(expected)}")
     return None
 
 

@@ -98,8 +98,11 @@ def stages() -> tuple[StageFacts, ...]:
             "best",
             "select/best",
             {"by": "size_mb"},
-            {"models": ["quantize[bits=4].model", "quantize[bits=6].model"]},
-            ["model"],
+            {
+                "models": ["quantize[bits=4].model", "quantize[bits=6].model"],
+                "reports": ["validate[bits=4].report", "validate[bits=6].report"],
+            },
+            ["model", "report"],
             {"candidates": 2, "chosen": 1},
         ),
         (
@@ -114,7 +117,7 @@ def stages() -> tuple[StageFacts, ...]:
             "package",
             "package/swift",
             {},
-            {"model": "best.model"},
+            {"model": "best.model", "reports": ["best.report", "validate[bits=4].report"]},
             ["package"],
             {"files": 2},
         ),

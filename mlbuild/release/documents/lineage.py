@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mlbuild.records import Json
 from mlbuild.release.facts import ReleaseFacts, StageFacts
@@ -30,19 +30,36 @@ def _lineage(facts: ReleaseFacts) -> set[str]:
     """The digests of the artifacts and of all that they were made from."""
     makers = {stage.name: stage for stage in facts.stages}
     known: set[str] = set()
-    seen: set[str] = set()
     todo = [(artifact.stage, artifact.md5) for artifact in facts.artifacts]
     while todo:
         name, md5 = todo.pop()
         known.add(md5)
-        if name in seen or name not in makers:
-            continue
-        seen.add(name)
-        found = [origin for given in makers[name].inputs.values() for origin in origins(given)]
-        # What hands on one of its inputs as it is has chosen it: the others lead nowhere.
-        chosen = [origin for origin in found if origin[1] == md5]
-        todo += [(come.rpartition(".")[0], digest) for come, digest in chosen or found]
+        stage = makers.pop(name, None)
+        todo += [] if stage is None else _parents(stage, facts.stages)
     return known
+
+
+def _parents(stage: StageFacts, stages: Sequence[StageFacts]) -> list[tuple[str, str]]:
+    """(stage, MD5) of what a stage made its outputs from.
+
+    Reports are no parents: a package holds those of variants too. And what hands on one of its
+    inputs as it is has chosen it: the others lead nowhere.
+    """
+    judges = {judge.name for judge in stages if _judges(judge)}
+    reports = {
+        str(out.get("md5"))
+        for maker in stages
+        for out in maker.outputs.values()
+        if out.get("type") == "Report"
+    }
+    found = [
+        (come.rpartition(".")[0], md5)
+        for given in stage.inputs.values()
+        for come, md5 in origins(given)
+        if md5 not in reports and come.rpartition(".")[0] not in judges
+    ]
+    made = {str(out.get("md5")) for out in stage.outputs.values()}
+    return [origin for origin in found if origin[1] in made] or found
 
 
 def origins(given: Json) -> Iterator[tuple[str, str]]:

@@ -353,6 +353,17 @@ def test_a_connection_cut_in_the_middle_leaves_a_half_asset_that_is_replaced(
     assert {a["state"] for a in github.assets.values()} == {"uploaded"}
 
 
+def test_an_asset_that_the_service_has_not_finished_is_replaced(
+    github: GitHubDouble, publisher: Open, release: Bundle
+) -> None:
+    publisher().stage(release)
+    unfinished = next(a for a in github.assets.values() if a["name"] == "README.md")
+    unfinished["state"] = "starter"
+    publisher().stage(release)
+    assert github.count("DELETE") == 1
+    assert {a["state"] for a in github.assets.values()} == {"uploaded"}
+
+
 def test_an_upload_that_never_ends_well_is_told_and_the_next_run_goes_on(
     github: GitHubDouble, publisher: Open, release: Bundle
 ) -> None:

@@ -221,9 +221,9 @@ def test_a_proxy_of_the_environment_is_used(
     assert seen == ["http://api.example.com/here"]
 
 
-def test_a_certificate_must_be_trusted_and_the_user_may_say_which_are(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server with a certificate of its own, and that certificate."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -235,7 +235,8 @@ def test_a_certificate_must_be_trusted_and_the_user_may_say_which_are(
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(302 if self.path == "/away" else 200)
+            self.send_header("Location", "http://localhost:9/open")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -246,16 +247,35 @@ def test_a_certificate_must_be_trusted_and_the_user_may_say_which_are(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     with _running(Page, context) as address:
-        address = address.replace("http://127.0.0.1", "https://localhost")
-        client = Client("it", (address,), SECRET, replace(clock.patience(), tries=1))
-        with pytest.raises(PublishError) as caught:
-            client.ask("GET", f"{address}/here")
-        assert caught.value.render() == (
-            f"it: no safe connection to {address}/here: its certificate is not trusted\n"
-            "  hint: set REQUESTS_CA_BUNDLE to your certificates, HTTPS_PROXY to your proxy"
-        )
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert))
-        assert client.ask("GET", f"{address}/here").json == {}
+        yield address.replace("http://127.0.0.1", "https://localhost"), cert
+
+
+def test_a_certificate_must_be_trusted_and_the_user_may_say_which_are(
+    secure: tuple[str, Path], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, cert = secure
+    client = Client("it", (address,), SECRET, replace(clock.patience(), tries=1))
+    with pytest.raises(PublishError) as caught:
+        client.ask("GET", f"{address}/here")
+    assert caught.value.render() == (
+        f"it: no safe connection to {address}/here: its certificate is not trusted\n"
+        "  hint: set REQUESTS_CA_BUNDLE to your certificates, HTTPS_PROXY to your proxy"
+    )
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert))
+    assert client.ask("GET", f"{address}/here").json == {}
+
+
+def test_a_redirect_from_https_to_http_is_refused(
+    secure: tuple[str, Path], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, cert = secure
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert))
+    client = Client("it", (address,), SECRET, clock.patience())
+    with pytest.raises(PublishError) as caught:
+        client.ask("GET", f"{address}/away")
+    assert caught.value.problems[0].message == (
+        f"it: refused the redirect of {address}/away to http://localhost:9/open"
+    )
 
 
 @contextmanager

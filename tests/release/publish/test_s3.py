@@ -245,18 +245,20 @@ def test_the_pointer_does_not_go_back(
     assert "models/dogs/v1.1.5/manifest.json" in _keys(client)
 
 
+@pytest.mark.parametrize(("other", "latest"), [("1.3.0", "1.3.0"), ("1.1.5", "1.2.0")])
 def test_of_two_versions_at_once_the_pointer_names_the_newer_one(
     publisher: Open,
     release: Bundle,
     client: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    other: str,
+    latest: str,
 ) -> None:
-    newer = write_release(tmp_path / "newer", "1.3.0")
-    publisher().stage(newer)
+    others = [write_release(tmp_path / "other", other)]
+    publisher().stage(others[0])
     publisher().stage(release)
     real = buckets.Bucket.write
-    others = [newer]
 
     def slower(self: buckets.Bucket, key: str, data: bytes, over: str) -> None:
         while others:
@@ -265,7 +267,7 @@ def test_of_two_versions_at_once_the_pointer_names_the_newer_one(
 
     monkeypatch.setattr(buckets.Bucket, "write", slower)
     publisher().reveal(release)
-    assert json.loads(_read(client, "models/dogs/latest.json"))["release"] == "1.3.0"
+    assert json.loads(_read(client, "models/dogs/latest.json"))["release"] == latest
 
 
 def test_a_bucket_without_a_prefix_will_do(publisher: Open, release: Bundle, client: Any) -> None:
@@ -331,8 +333,14 @@ def test_a_large_file_goes_in_parts(
     )
 
 
+@pytest.mark.parametrize(("changed", "parts"), [(False, 1), (True, 2)])
 def test_an_interrupted_large_file_goes_on_with_its_next_part(
-    publisher: Open, large: Bundle, sent: list[str], monkeypatch: pytest.MonkeyPatch
+    publisher: Open,
+    large: Bundle,
+    sent: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changed: bool,
+    parts: int,
 ) -> None:
     counting = buckets.Bucket._ask
 
@@ -345,10 +353,15 @@ def test_an_interrupted_large_file_goes_on_with_its_next_part(
         patched.setattr(buckets.Bucket, "_ask", dies)
         with pytest.raises(KeyboardInterrupt):
             publisher().stage(large)
+    if changed:  # another release of that version, whose second part is another
+        file = large.folder / "artifacts/model/weights.bin"
+        with file.open("r+b") as weights:
+            weights.seek(6 << 20)
+            weights.write(b"other bytes")
     sent.clear()
     publisher().stage(large)
     assert [s for s in sent if s.endswith("weights.bin")] == [
-        "upload_part weights.bin",
+        *["upload_part weights.bin"] * parts,
         "complete_multipart_upload weights.bin",
     ]
 

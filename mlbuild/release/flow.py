@@ -33,6 +33,7 @@ from mlbuild.release.models import Models
 from mlbuild.release.publish.opening import open_publishers
 from mlbuild.release.publish.protocol import Bundle, Publisher
 from mlbuild.release.sending import send, survey
+from mlbuild.release.shared import require_shared
 from mlbuild.release.terms import Project, Released, Tell, Wish
 from mlbuild.store.files import remove
 from mlbuild.store.lock import using
@@ -96,6 +97,8 @@ def _prepare(project: Project, wish: Wish, at: Standing, tell: Tell) -> _Prepare
     if decided is None:
         return Released("nothing", EXIT_OK, gates=tuple(gates), remarks=change.why)
     require_current(pipeline, store, at.last)
+    if wish.push:
+        require_shared(built, facts)
     remarks = [f"the waiver of {n} was not needed" for n in gating.unneeded(gates, wish.waived)]
     previous = (at.last.version, at.last.commit) if at.last else (None, None)
     facts = replace(

@@ -329,6 +329,21 @@ def test_results_come_from_the_teams_cache(team: Team, tmp_path: Path) -> None:
     assert clone.remote_tags() == ["dogs@v1.0.0"]
 
 
+def test_what_the_team_could_not_have_is_not_released(team: Team, tmp_path: Path) -> None:
+    (team.root / ".dvc/config").write_text(folder_remote(tmp_path / "remote"))
+    (tmp_path / "remote").mkdir()
+    team.commit("a remote, and nothing on it")
+    for dry in (True, False):
+        with pytest.raises(DataError) as error:
+            team.release(dry=dry)
+        assert error.value.render() == (
+            "not on the team's remote 'r': package, model\n"
+            "  hint: mlbuild push pipelines/p.yaml: the next build is compared with it"
+        )
+    assert team.tags() == []
+    assert team.release(push=False).outcome == "released"
+
+
 def test_a_combination_that_the_ledger_does_not_name_is_refused(team: Team) -> None:
     team.build("epochs=2")  # known to the cache, and not what is committed
     git(team.root, "checkout", "-q", "--", ".")

@@ -89,6 +89,16 @@ def test_a_users_text_keeps_its_paragraphs_and_its_lists() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("One.", "One."), (["One."], "One."), (["One.", "Two."], "- One.\n- Two."), ([], None)],
+)
+def test_a_text_of_the_pipeline_file_may_be_a_list(given: object, told: str | None) -> None:
+    text = card_text(facts_of(card={"limits": given}))
+    assert (f"## Limits\n\n{told}\n\n" if told else "# dogs") in text
+    assert ("## Limits" in text) == bool(told)
+
+
 def test_only_addresses_of_the_web_become_links() -> None:
     line = (blocks.Link("a", "https://x.org/b"), " ", blocks.Link("b", "javascript:alert(1)"))
     assert markdown.blocks([blocks.Paragraph(line)]) == ["[a](https://x.org/b) b"]

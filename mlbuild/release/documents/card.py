@@ -120,6 +120,8 @@ def text_of(card: Mapping[str, Json], key: str) -> str:
 
 def _words(value: Json) -> tuple[Block, ...]:
     """What a user wrote: text with paragraphs, or a list."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, list | tuple):
         return (Bullets(tuple(line(wording.told(item)) for item in value)),) if value else ()
     return paragraphs(wording.told(value)) if value is not None else ()

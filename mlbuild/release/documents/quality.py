@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mlbuild.release.documents import gating, wording
 from mlbuild.release.documents.blocks import (
     Block,
@@ -37,11 +39,7 @@ def measured_section(facts: ReleaseFacts) -> Section:
     """Every figure with n, interval, gate and what it was; shares as a picture too."""
     found = figures(facts)
     blocks: list[Block] = []
-    points = [
-        Point(f"{f.metric} ({f.stage})", f.now, f.before, least(f.gates))
-        for f in found
-        if f.now.low is not None and not f.is_of_label
-    ]
+    points = _points(found)
     if points:
         title = "Shares of samples"
         blocks.append(Picture(shares(title, points), f"{title}: {meaning(points)}."))
@@ -62,6 +60,21 @@ def _meanings(found: list[Figure]) -> list[Block]:
     rows = tuple((line(Code(metric)), line(told[metric])) for metric in sorted(told))
     table = Table(("metric", "meaning"), rows)
     return [Folded("What the figures mean", (table,))] if rows else []
+
+
+def _points(found: list[Figure]) -> list[Point]:
+    """Shares with an interval; the stage is named where several have the same one."""
+    drawn = [f for f in found if f.now.low is not None and not f.is_of_label]
+    times = Counter(f.metric for f in drawn)
+    return [
+        Point(
+            f.metric if times[f.metric] == 1 else f"{f.metric} ({f.stage})",
+            f.now,
+            f.before,
+            least(f.gates),
+        )
+        for f in drawn
+    ]
 
 
 def least(gates: tuple[GateFacts, ...]) -> float | None:

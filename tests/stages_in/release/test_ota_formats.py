@@ -251,21 +251,27 @@ def test_what_is_compressed_expands_to_itself(data, method):
     assert theirs.expanded(packed, how, len(data)) == data
 
 
+def moved(weights, spread):
+    """Each by a little of its own."""
+    return weights + np.random.default_rng(1).normal(0, spread, weights.size)
+
+
 @pytest.mark.parametrize(
-    ("name", "changed", "share"),
+    ("name", "changed", "method", "share"),
     [
         # What a patch may be of the new file's compressed size.
-        ("the same", lambda w: w, 0.001),
-        ("some weights", lambda w: np.where(np.arange(w.size) < 2000, w * 2, w), 0.05),
-        ("all weights a little", lambda w: w * np.float16(1.002), 0.65),
-        ("weights moved by three bytes", None, 0.01),
+        ("the same", lambda w: w, "deflate", 0.001),
+        ("some weights", lambda w: np.where(np.arange(w.size) < 2000, w * 2, w), "deflate", 0.05),
+        ("all by 0.2 % of their spread", lambda w: moved(w, 1e-4), "deflate", 0.5),
+        ("all by 0.2 % of their spread", lambda w: moved(w, 1e-4), "lzma", 0.43),
+        ("three bytes in front", None, "deflate", 0.01),
     ],
 )
-def test_patches_of_weights_are_small(name, changed, share):
-    weights = np.random.default_rng(0).normal(0, 0.1, 100_000).astype("float16")
+def test_patches_of_weights_are_small(name, changed, method, share):
+    weights = np.random.default_rng(0).normal(0, 0.05, 100_000).astype("float16")
     old = weights.tobytes()
     new = b"abc" + old if changed is None else changed(weights).astype("float16").tobytes()
-    packed, _ = ours("compression").compress(ours("patch").patch(old, new), "deflate")
-    whole, _ = ours("compression").compress(new, "deflate")
+    packed, _ = ours("compression").compress(ours("patch").patch(old, new), method)
+    whole, _ = ours("compression").compress(new, method)
 
     assert len(packed) < share * len(whole)

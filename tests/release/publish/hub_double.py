@@ -22,7 +22,7 @@ class HubDouble(Double):
         self.messages: list[str] = ["initial"]
         self.tags: dict[str, int] = {}
         self.store: dict[str, int] = {}  # sha256 -> size
-        self.parts: dict[str, dict[int, int]] = {}
+        self.parts: dict[str, dict[int, bytes]] = {}
         self.chunk: int | None = None  # larger files go in parts
         self.rot = False
         self.page = 100
@@ -128,14 +128,16 @@ class HubDouble(Double):
         return Said(200)
 
     def put_part(self, asked: Asked, oid: str, part: str) -> Said:
-        self.parts.setdefault(oid, {})[int(part)] = asked.body.size
+        self.parts.setdefault(oid, {})[int(part)] = asked.body.data
         return Said(200, headers={"ETag": f'"{part}-{oid[:4]}"'})
 
     def complete(self, asked: Asked) -> Said:
         oid, parts = asked.json["oid"], asked.json["parts"]
         wanted = [{"partNumber": n, "etag": f'"{n}-{oid[:4]}"'} for n in sorted(self.parts[oid])]
         demand(parts == wanted, "the parts are not those that came")
-        self.store[oid] = sum(self.parts[oid].values())
+        whole = b"".join(data for _, data in sorted(self.parts[oid].items()))
+        demand(hashlib.sha256(whole).hexdigest() == oid, "the parts are not the file")
+        self.store[oid] = len(whole)
         return Said(200, {"ok": True})
 
     def verify(self, asked: Asked) -> Said:

@@ -115,6 +115,9 @@ def _ignored(root: Path, folder: Path, *, dry: bool) -> Iterator[Problem]:
         inside = folder.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return
+    if inside == ".":
+        yield Problem("folders of releases would lie among the project's own", hint="--output DIR")
+        return
     if git_process(root, ["check-ignore", "-q", "--", f"{inside}/x"]).returncode == 0:
         return
     if dry:

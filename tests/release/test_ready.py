@@ -107,6 +107,12 @@ def test_a_dry_run_leaves_even_gitignore_alone(team: Team) -> None:
     assert state(team.root) == before
 
 
+def test_the_project_itself_is_no_folder_of_releases(team: Team) -> None:
+    assert refused(team, folder=team.root) == (
+        "folders of releases would lie among the project's own\n  hint: --output DIR"
+    )
+
+
 def test_a_folder_elsewhere_need_not_be_ignored(team: Team, tmp_path: Path) -> None:
     (team.root / ".gitignore").unlink()
     team.commit()

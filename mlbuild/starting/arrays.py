@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from mlbuild.errors import Problem, UsageError
 from mlbuild.starting.found import Form, Found
 
 _IMAGES, _CLASSES = ("x", "images", "data"), ("y", "labels", "target")
+# Of zip, of deflate, of a locked archive, of a header that is none.
+_SPOILT = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError,
+           ValueError, SyntaxError, KeyError, TypeError, IndexError, MemoryError)  # fmt: skip
 _MAGIC = b"\x93NUMPY"
 
 
@@ -39,7 +43,7 @@ def headers(path: Path) -> dict[str, Header]:
                 for name in archive.namelist()
                 if name.endswith(".npy")
             }
-    except (OSError, zipfile.BadZipFile, ValueError, SyntaxError, KeyError, TypeError) as error:
+    except _SPOILT as error:
         problem = Problem(f"{path} is no file of arrays", got=str(error) or type(error).__name__)
         raise UsageError(problem) from error
 

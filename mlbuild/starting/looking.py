@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import mmap
 import wave
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,12 @@ _TEXTS = (".txt", ".eml", ".json", ".md")
 _STROKES = (".ndjson", ".jsonl")
 _ANNOTATIONS = ("annotations.csv", "annotations.tsv", "labels.csv")
 _OWN_JSON = ("annotations.json", "_annotations.createml.json")  # found without being named
+_COCO = ("images", "annotations", "categories")
 _SEEN = 500  # files of a folder that are looked at
+_LARGE = 50_000_000  # bytes of JSON
+# What lies about in a project without being what it is made for.
+_NO_SIGN = (Form.TEXT, Form.ARRAYS, Form.FLAT_PICTURES, Form.TEXTS, Form.TABLES)
+_OWN = ("pipelines", "stages", "build", "releases", "models", "tests", "keys", "docs")
 
 
 def look(path: Path, target: str | None = None) -> Found:
@@ -52,13 +58,13 @@ def search(folder: Path) -> Found | None:
     """Data that lie in a project already: in `data/`, below it, or beside it."""
     data = folder / "data"
     for place in (*_folders(data), *_files(data), data, *_folders(folder), *_files(folder)):
-        if place.name in ("pipelines", "stages", "build", "releases", "models", "tests", "keys"):
+        if place.parent == folder and place.name in _OWN:
             continue
         try:
             found = _file(place, None) if place.is_file() else _folder(place, None)
         except UsageError:
             continue
-        if found and found.form not in (Form.TEXT, Form.ARRAYS):
+        if found and (found.form not in _NO_SIGN or data in (place, place.parent)):
             return found
     return None
 
@@ -103,15 +109,23 @@ def _annotated(path: Path) -> Found | None:
 def _annotations(file: Path) -> str | None:
     """Whose format a JSON file of boxes is in, if it is one."""
     try:
+        if file.stat().st_size > _LARGE:
+            return "COCO's format" if _holds(file, *_COCO) else None
         held = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    if isinstance(held, dict) and {"images", "annotations", "categories"} <= held.keys():
+    if isinstance(held, dict) and held.keys() >= set(_COCO):
         return "COCO's format"
     first = held[0] if isinstance(held, list) and held else None
     if isinstance(first, dict) and isinstance(first.get("annotations"), list):
         return "Create ML's format"
     return None
+
+
+def _holds(file: Path, *names: str) -> bool:
+    """Whether a large file names all keys somewhere; it is not read as JSON."""
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return all(text.find(f'"{name}"'.encode()) >= 0 for name in names)
 
 
 def _masks(path: Path) -> Found | None:
@@ -193,7 +207,7 @@ def _strokes(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8") as file:
             first = json.loads(file.readline())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(first, dict) and "drawing" in first
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +80,15 @@ def read(path: Path) -> Look:
     try:
         with _opened(path)(path, "rt", encoding="utf-8-sig", newline="") as file:
             start = "".join(itertools.islice(file, ROWS))
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise UsageError(Problem(f"{path} cannot be read as a table", got=str(error))) from error
     first = start.split("\n", 1)[0]
     delimiter = "\t" if ".tsv" in path.name.lower() else max(",;\t|", key=first.count)
-    rows = csv.reader(io.StringIO(start), delimiter=delimiter, skipinitialspace=True)
-    whole = [tuple(cell.strip() for cell in row) for row in rows if any(row)]
+    rows = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        whole = [tuple(cell.strip() for cell in row) for row in rows if any(row)]
+    except csv.Error as error:
+        raise UsageError(Problem(f"{path} is no table", got=str(error))) from error
     width = len(whole[0]) if whole else 0
     whole = [row for row in whole if len(row) == width]  # the last one may be cut
     if width < 2 or len(whole) < 2:

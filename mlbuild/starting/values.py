@@ -81,6 +81,11 @@ def title_of(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _line(text: str) -> str:
+    """Text that cannot leave the comment it stands in."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
 def _common(choices: Choices, publish: str) -> dict[str, str | bool]:
     small = choices.compressed and choices.task not in _FLOAT_ONLY
     about = TASKS[choices.task].about
@@ -125,7 +130,7 @@ def _of_data(choices: Choices, root: Path) -> dict[str, str | bool]:
         values |= _SAMPLES.get(task, {})
     else:
         path = path_in(root, found.path)
-        values = {"own": True, "told": f"{path}: {found.why}", "data": quoted(path)}
+        values = {"own": True, "told": _line(f"{path}: {found.why}"), "data": quoted(path)}
         values |= {"side": "64", "epochs": "40", "guess": "0.1", **found.facts}
         values["target_column"] = values.get("target", "")
         values.pop("target", None)
@@ -198,7 +203,7 @@ def _of_model(choices: Choices, root: Path) -> dict[str, str | bool]:
     shapes = ", ".join(f"{n}: {{shape: {s}}}" for n, s in choices.shapes.items())
     return {
         "model": quoted(path),
-        "model_told": f"{path}: {model.format.name}",
+        "model_told": _line(f"{path}: {model.format.name}"),
         "type": model.type,
         "toolchain": model.format.toolchain,
         "trusted": model.format.trusted,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlbuild.errors import UsageError
 from mlbuild.starting import looking, tables
@@ -106,6 +111,14 @@ def test_data_in_a_project_are_found_without_being_named(tmp_path: Path) -> None
     assert found.path == tmp_path / "data" / "calls"
 
 
+def test_pictures_and_texts_that_lie_about_are_no_sign(tmp_path: Path) -> None:
+    data.flat(tmp_path / "assets")
+    data.texts(tmp_path / "notes")
+    assert search(tmp_path) is None
+    data.flat(tmp_path / "data" / "views")
+    assert search(tmp_path) is not None
+
+
 def test_a_project_s_own_folders_are_no_data(tmp_path: Path) -> None:
     data.classes(tmp_path / "build")
     data.classes(tmp_path / "releases")
@@ -170,3 +183,48 @@ def test_a_parquet_file_needs_its_column_named(tmp_path: Path) -> None:
 def test_a_look_at_many_files_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "_SEEN", 2)
     assert look(data.classes(tmp_path)).why == "3 folders with 6 pictures"
+
+
+_CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=6)
+_ROWS = st.lists(st.tuples(_CELL, _CELL, st.integers(0, 3).map(str)), min_size=2, max_size=6)
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=200)
+    | _ROWS.map(lambda rows: "\n".join(",".join(row) for row in rows)),
+    st.sampled_from([".csv", ".tsv"]),
+)
+def test_any_text_is_a_table_or_told_to_be_none(text: str, suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"t{suffix}")
+        path.write_text(text, encoding="utf-8", newline="")
+        with contextlib.suppress(UsageError):
+            found = look(path)
+            assert yaml.safe_load(str(found.facts["target"])) == _read_target(path, found.form)
+
+
+def _read_target(path: Path, form: Form) -> str:
+    assert form in (Form.TABLE, Form.TEXT_TABLE, Form.SESSION_TABLE)
+    columns = tables.read(path).columns
+    named = {column.lower(): column for column in columns}
+    known = ("target", "label", "class", "category", "species", "outcome", "y", "sentiment")
+    return next((named[name] for name in known if name in named), columns[-1])
+
+
+@given(st.binary(max_size=300), st.sampled_from([".npz", ".csv.gz", ".csv.bz2", ".json"]))
+def test_any_bytes_are_looked_at_without_a_fall(content: bytes, suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"d{suffix}")
+        path.write_bytes(content)
+        for place in (path, path.parent):
+            with contextlib.suppress(UsageError):
+                look(place)
+
+
+def test_large_annotations_are_not_read_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_LARGE", 10)
+    assert look(data.coco(tmp_path)).form is Form.ANNOTATED
+    (tmp_path / "instances.json").write_text('{"nothing": "of that"}')
+    assert look(tmp_path).form is Form.FLAT_PICTURES

@@ -103,4 +103,5 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     p, z2 = hits / n, _Z95**2
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # At the ends the formula is exact on paper and off by a rounding error here.
+    return (middle - half if hits else 0.0), (middle + half if hits < n else 1.0)

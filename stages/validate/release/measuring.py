@@ -29,9 +29,9 @@ class How:
 def measure(answered: Answered, how: How) -> Json:
     """All metrics: numbers, shares as ``Share.to_json`` gives them, numbers with an interval."""
     return {
-        **_of_each_other(answered),
         **_of_answers(answered, how),
         **_of_errors(answered, how),
+        **_of_each_other(answered),
         "samples": len(answered.asked),
     }
 

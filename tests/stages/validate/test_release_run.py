@@ -66,6 +66,7 @@ def test_a_model_equal_byte_for_byte_has_lost_nothing_for_certain(against, packa
     assert ran.metrics["psnr_db"] == 200
     assert ran.metrics["mean_abs"] == 0
     assert ran.metrics["size_ratio"] == 1
+    assert ran.json("report")["worse"]["low"] == 0
 
 
 def test_a_model_that_answers_alike_may_still_be_worse_on_samples_that_nobody_has_seen(

@@ -98,7 +98,13 @@ class Terminal:
             for name in allowed:
                 click.echo(f"  {name:<21} {TASKS[name].help}")
         meant = task_of(found.form) if found else None
-        return self.choice("Task", allowed, meant or "imagenet") if allowed else None
+        if not allowed:
+            return None
+        listed = found is None  # above, with a word on each
+        kind = click.Choice(allowed)
+        return str(
+            click.prompt("Task", type=kind, default=meant or "imagenet", show_choices=not listed)
+        )
 
     def framework(self, task: str) -> str | None:
         """Where there is a choice."""

@@ -89,6 +89,8 @@ def command(
     found = look(data, target_column) if data else None
     if found is None and existing is None:
         found = search(folder) if task is None else None
+        if found is None and (path := ask.text("Data to look at, a path (none: empty)", "")):
+            found = look(Path(path).expanduser(), target_column)
     _tell(found)
     task = chosen.chosen_task(task or ask.task(found, existing), found, existing)
     found = asking.with_target(ask, found, task, target_column)

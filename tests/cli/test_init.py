@@ -300,7 +300,7 @@ def _asked(monkeypatch: pytest.MonkeyPatch, answers: str, *arguments: str) -> st
 
 
 def test_on_a_terminal_what_is_not_given_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = "pets\ntabular\nxgboost\niOS16\ngithub\ny\n\n"
+    answers = "pets\n\ntabular\nxgboost\niOS16\ngithub\ny\n\n"
     output = _asked(monkeypatch, answers)
     assert "Name of the pipeline [app]: pets\n" in output
     assert "tabular               tells one column of a table from the others\n" in output
@@ -312,8 +312,16 @@ def test_on_a_terminal_what_is_not_given_is_asked_for(monkeypatch: pytest.Monkey
 
 
 def test_every_question_has_an_answer_to_begin_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    _asked(monkeypatch, "\n" * 8)
+    _asked(monkeypatch, "\n" * 9)
     assert "adapt/imagenet-classifier" in Path("app/pipelines/app.yaml").read_text()
+
+
+def test_data_are_asked_for_and_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    data.sounds(Path("calls"))
+    output = _asked(monkeypatch, "\ncalls\n\n\n\nn\n\ny\n")
+    assert "Data to look at, a path (none: empty): calls\ncalls: a folder of WAV files" in output
+    assert "Task (sound) [sound]: \n" in output
+    assert Path("app/data/calls/low/0.wav").is_file()
 
 
 def test_what_was_seen_of_data_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ class Earlier:
     model: Model
     version: str | None = None  # of a bundle; a bare model has none
     sequence: int | None = None
-    minimum_os: tuple[tuple[str, str], ...] = ()
     where: Path | None = None
 
     @property

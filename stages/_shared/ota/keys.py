@@ -7,7 +7,8 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
@@ -55,6 +56,21 @@ class EncryptionKey:
 def key_id(public: bytes) -> str:
     """By which a signature tells whose it is."""
     return sha256(public)[:16]
+
+
+def is_signed(signatures: str, manifest: bytes, pinned: Sequence[bytes]) -> bool:
+    """Whether a client with these keys would take a bundle's signatures."""
+    keys = {key_id(public): Ed25519PublicKey.from_public_bytes(public) for public in pinned}
+    for line in signatures.splitlines():
+        words = line.split(" ")
+        if len(words) != 3 or words[0] != "ed25519" or words[1] not in keys:
+            continue
+        try:
+            keys[words[1]].verify(base64.b64decode(words[2], None, True), TAG + b"\n" + manifest)
+        except (InvalidSignature, binascii.Error):
+            continue
+        return True
+    return False
 
 
 def signing_keys(names: Sequence[str], environ: Mapping[str, str]) -> list[SigningKey]:

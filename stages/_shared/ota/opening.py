@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..problem.problem import Problem
 from .earlier import Earlier
-from .keys import EncryptionKey
+from .keys import EncryptionKey, is_signed
 from .model import Model, read
 from .payload import opened
-from .wire import FILES, FORMAT, MANIFEST, context, is_sha256, path_complaint, sha256
+from .wire import FILES, FORMAT, MANIFEST, SIGNATURE, context, is_sha256, path_complaint, sha256
 
 
 def earlier_of(path: Path, name: str, key: EncryptionKey | None) -> Earlier:
@@ -31,7 +32,30 @@ def open_bundle(folder: Path, name: str | None, key: EncryptionKey | None) -> Ea
     Raises:
         Problem: something of it is missing or damaged, or it is of another model.
     """
-    manifest = _manifest(folder)
+    try:
+        return _opened(folder, _manifest(folder), name, key)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Problem(f"{folder.name}: {MANIFEST} is none of a bundle ({error!r})") from error
+
+
+def check_signature(folder: Path, pinned: Sequence[bytes]) -> None:
+    """Whoever signs a model again must know that it is what was signed before.
+
+    Raises:
+        Problem: none of these keys has signed the bundle.
+    """
+    signatures = folder / SIGNATURE
+    text = signatures.read_text(encoding="ascii", errors="replace") if signatures.exists() else ""
+    if not is_signed(text, (folder / MANIFEST).read_bytes(), pinned):
+        raise Problem(
+            f"rollback_to: {folder.name} is not signed by a key that the client pins",
+            hint="if an earlier key of yours has signed it, list that in `public_keys`",
+        )
+
+
+def _opened(
+    folder: Path, manifest: dict[str, Any], name: str | None, key: EncryptionKey | None
+) -> Earlier:
     if name is not None and manifest["name"] != name:
         raise Problem(
             f"previous: {folder.name} is a bundle of {manifest['name']!r}, this one is of {name!r}",
@@ -48,8 +72,7 @@ def open_bundle(folder: Path, name: str | None, key: EncryptionKey | None) -> Ea
     model = Model(Path(root).suffix, files)
     if model.sha256 != manifest["model"]["sha256"]:
         raise Problem(f"{folder.name}: the files are not those of the model")
-    minimum = tuple(sorted(manifest["minimum_os"].items()))
-    return Earlier(model, manifest["version"], manifest["sequence"], minimum, folder)
+    return Earlier(model, manifest["version"], int(manifest["sequence"]), folder)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -11,14 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..problem.problem import Problem
-
 FORMAT = 1
 TAG = b"mlbuild-ota/1"
 MANIFEST, SIGNATURE, FILES = "bundle.json", "bundle.sig", "files"
 WHOLE = 10_000  # a roll-out to everybody, in hundredths of a percent
 
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 255  # bytes of a part of a path; what file systems allow
 
@@ -42,20 +39,6 @@ def tree_sha256(files: Iterable[tuple[str, str]]) -> str:
 def is_sha256(text: object) -> bool:
     """Whether it is 64 digits of lower case hex."""
     return isinstance(text, str) and bool(_SHA256.fullmatch(text))
-
-
-def checked_version(version: str) -> str:
-    """A bundle's version.
-
-    Raises:
-        Problem: it holds characters that no version has.
-    """
-    if not _VERSION.fullmatch(version):
-        raise Problem(
-            f"version: {version!r} is none",
-            hint="letters, digits, '.', '+' and '-', 64 at most: '1.2.0'",
-        )
-    return version
 
 
 def path_complaint(path: str) -> str | None:

@@ -12,7 +12,7 @@ from ..._shared.ota.client import Client, texts
 from ..._shared.ota.earlier import Earlier, next_sequence, returned_to, revoked
 from ..._shared.ota.keys import EncryptionKey, encryption_key, public_keys, signing_keys
 from ..._shared.ota.model import Model, read, spec_version
-from ..._shared.ota.opening import earlier_of, open_bundle
+from ..._shared.ota.opening import check_signature, earlier_of, open_bundle
 from ..._shared.ota.payload import Payload, entries, update_size
 from ..._shared.ota.sealing import METHOD, SEGMENT
 from ..._shared.ota.wire import FILES, FORMAT, MANIFEST, SIGNATURE, WHOLE, canonical
@@ -29,7 +29,7 @@ def run(job: Any) -> None:
     bundle = job.outputs["bundle"]
     name = bundle.name.removesuffix(".ota")
     earlier = [earlier_of(path, name, master) for path in job.inputs.get("previous") or []]
-    model, oldest = _model(job, earlier)
+    model, oldest = _model(job, earlier, pinned)
     sequence = next_sequence(earlier, job.params.sequence)
     version = job.params.version or str(sequence)
     payload = Payload(name, version, job.params.compression, master)
@@ -60,12 +60,17 @@ def run(job: Any) -> None:
     _measure(job, manifest, model, earlier)
 
 
-def _model(job: Any, earlier: Sequence[Earlier]) -> tuple[Model, list[tuple[str, str]]]:
+def _model(
+    job: Any, earlier: Sequence[Earlier], pinned: Sequence[bytes]
+) -> tuple[Model, list[tuple[str, str]]]:
     """What is delivered, and the oldest systems that run it."""
     if job.params.rollback_to is None:
         model = read(job.inputs["model"])
     else:
-        model = returned_to(earlier, job.params.rollback_to).model
+        again = returned_to(earlier, job.params.rollback_to)
+        assert again.where is not None  # it is a bundle
+        check_signature(again.where, pinned)
+        model = again.model
     return model, platforms(spec_version(model), job.params.platforms)
 
 

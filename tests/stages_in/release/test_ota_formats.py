@@ -216,6 +216,19 @@ def _edited(draw):
     return old, bytes(new)
 
 
+def test_runs_are_as_long_as_bytes_are_equal():
+    old = np.random.default_rng(0).bytes(5000)
+    runs = ours("matching").runs
+
+    def found(new):
+        return [(run.new, run.old, run.length) for run in runs(old, new)]
+
+    assert found(old) == [(0, 0, 5000)]
+    assert found(old[10:]) == [(0, 10, 4990)]  # though no block begins at 10
+    assert found(b"abc" + old[:3000] + b"de" + old[3001:]) == [(3, 0, 3000), (3005, 3001, 1999)]
+    assert found(old[2000:] + old[:2000]) == [(0, 2000, 3000), (3000, 0, 2000)]
+
+
 @settings(deadline=None)  # the machine may be busy
 @given(st.composite(_edited)())
 def test_a_patch_leads_from_any_file_to_any_other(pair):

@@ -278,6 +278,47 @@ def test_bundles_of_another_model_and_damaged_ones_are_no_previous(pack, model):
     assert other.hint == "set `name` to it, or give bundles of this model"
 
 
+def test_a_model_is_not_signed_again_where_its_bundle_was_not_signed(pack, model):
+    first = pack(model(weights().tobytes())).outputs["bundle"]
+    second = pack(model(weights(1).tobytes()), previous=[first]).outputs["bundle"]
+    hint = "if an earlier key of yours has signed it, list that in `public_keys`"
+    for change in ("", "ed25519 56475aa75463474c AAAA\n", "trust me\n"):
+        (first / "bundle.sig").write_text(change)
+        back = pack(model(weights(1).tobytes()), previous=[first, second], rollback_to=1)
+
+        assert back.error == "rollback_to: Model.ota is not signed by a key that the client pins"
+        assert back.hint == hint
+
+
+def test_a_bundle_of_an_earlier_key_is_delivered_again_where_that_is_pinned(pack, model):
+    first = pack(model(weights().tobytes()), signing_keys=["OTHER_SIGNING_KEY"]).outputs["bundle"]
+    second = pack(model(weights(1).tobytes()), previous=[first]).outputs["bundle"]
+    back = {"previous": [first, second], "rollback_to": 1}
+
+    assert not pack(model(weights().tobytes()), **back).ok
+    assert pack(model(weights().tobytes()), **back, public_keys=[PINNED, OTHER]).ok
+
+
+def test_a_bundle_whose_files_are_others_than_its_manifest_says_is_no_previous(pack, model):
+    first = pack(model(weights().tobytes())).outputs["bundle"]
+    told = json.loads((first / "bundle.json").read_bytes())
+    told["files"][2]["sha256"] = "0" * 64
+    (first / "bundle.json").write_text(json.dumps(told))
+
+    ran = pack(model(weights(1).tobytes()), previous=[first])
+    assert ran.error == "Model.ota: Model.mlpackage/Manifest.json has another SHA-256"
+
+
+@pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 1, "name": "Model", "model": 3}'])
+def test_a_manifest_that_is_none_is_told(pack, model, text):
+    first = pack(model(weights().tobytes())).outputs["bundle"]
+    (first / "bundle.json").write_text(text)
+    ran = pack(model(weights(1).tobytes()), previous=[first])
+
+    assert ran.kind == "failure"
+    assert ran.error.startswith("Model.ota: bundle.json is none of a bundle (")
+
+
 def test_a_folder_that_is_no_model_is_refused(pack, tmp_path):
     (tmp_path / "None.mlpackage").mkdir()
     (tmp_path / "None.mlpackage/Manifest.json").write_text("{}")

@@ -15,11 +15,10 @@ from mlbuild.cli.main import main
 from mlbuild.cli.release import waivers_of
 from mlbuild.errors import UsageError
 from tests.conftest import ROOT, Done
-from tests.release.conftest import built_once, team  # noqa: F401 - fixtures
+from tests.release.conftest import built_once, empty, team  # noqa: F401 - fixtures
 from tests.release.projects import FILE, RELEASE, STAGES, Team, git
 
 HELD = "holding the build against the ledger\n"  # the first step is told
-pytestmark = pytest.mark.usefixtures("team")
 
 
 def mlbuild(*arguments: str) -> Done:
@@ -224,6 +223,34 @@ def test_what_is_released_passes_mlbuild_verify(team: Team) -> None:
         code = main(["verify", os.fspath(team.folder / "dogs"), "--json"])
     assert code == 0
     assert json.loads(out.getvalue().splitlines()[-1])["ok"] is True
+
+
+@pytest.mark.toolchain
+@pytest.mark.slow
+def test_a_real_model_is_looked_into_and_its_labels_make_a_major_version(
+    empty: Team, made: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLBUILD_CACHE_DIR", os.fspath(cache))
+    text = """\
+stages:
+  convert:
+    run: cp -r ${{ inputs.made }} ${{ outputs.model }}
+    inputs: {made: ./Made.mlpackage}
+    outputs: {model: {path: build/Mean.mlpackage, type: CoreMLModel}}
+release:
+  artifacts: {model: convert.model}
+"""
+    shutil.copytree(made / "Mean.mlpackage", empty.root / "Made.mlpackage")
+    empty.write(text, release="")
+    empty.built()
+    assert mlbuild().code == 0
+    model = empty.manifest("1.0.0")["artifacts"][0]["model"]
+    assert (model["target"], model["class_labels"]) == ("iOS16", ["red", "green", "blue"])
+    spec = empty.root / "Made.mlpackage/Data/com.apple.CoreML/model.mlmodel"
+    spec.write_bytes(spec.read_bytes().replace(b"green", b"olive"))
+    empty.built()
+    found = event(mlbuild("--json"))
+    assert (found["release"], found["why"]) == ("2.0.0", ["the labels changed: 1 came, 1 went"])
 
 
 def test_the_page_shows_what_is_printed(team: Team) -> None:

@@ -319,6 +319,44 @@ def test_a_manifest_that_is_none_is_told(pack, model, text):
     assert ran.error.startswith("Model.ota: bundle.json is none of a bundle (")
 
 
+@pytest.mark.parametrize(
+    ("files", "error"),
+    [
+        (["Data/Weights.bin", "Data/weights.bin"],
+         "Dogs.mlpackage: two files differ only in upper and lower case"),
+        (["Data/a\\b"], "Dogs.mlpackage: the file 'Data/a\\\\b' is no relative path"),
+    ],
+)  # fmt: skip
+def test_a_model_that_no_client_would_take_is_refused(pack, model, files, error):
+    package = model(b"weights")
+    for file in files:
+        (package / file).write_bytes(b"x")
+
+    assert pack(package).error == error
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("Data/weights/weight.bin", None),
+        ("a..b/.hidden", None),
+        ("", "is no relative path"),
+        ("/a", "is no relative path"),
+        ("a\\b", "is no relative path"),
+        ("a\0b", "is no relative path"),
+        ("../a", "leads out of its folder"),
+        ("a/./b", "leads out of its folder"),
+        ("a//b", "leads out of its folder"),
+        ("a/", "leads out of its folder"),
+        ("é" * 128, "is too long"),
+    ],
+)
+def test_paths_that_a_bundle_may_hold(path, complaint):
+    from tests.stages_in.release.test_ota_formats import ours
+
+    assert ours("wire").path_complaint(path) == complaint
+
+
 def test_a_folder_that_is_no_model_is_refused(pack, tmp_path):
     (tmp_path / "None.mlpackage").mkdir()
     (tmp_path / "None.mlpackage/Manifest.json").write_text("{}")

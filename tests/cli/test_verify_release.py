@@ -49,7 +49,7 @@ def run(mlbuild: Run, elsewhere: Path) -> Run:
 
 
 @pytest.fixture
-def called(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def called(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """`mlbuild` in this process: what only refuses needs no other."""
 
     def go(*arguments: str) -> Done:
@@ -75,22 +75,24 @@ def _same(text: str) -> str:
 KEY = ("--key", "release.pub")
 
 
-def test_an_intact_release_with_the_key_as_the_docs_show_it(run: Run) -> None:
-    done = run("verify", "v2.0.0", *KEY, "--name", "dogs", "--at-least", "1.1.0")
+def test_an_intact_release_with_the_key_as_the_docs_show_it(called: Run, elsewhere: Path) -> None:
+    done = called("verify", "v2.0.0", *KEY, "--name", "dogs", "--at-least", "1.1.0")
     assert (done.code, done.err) == (0, "")
     assert _same(done.out) == in_docs("intact")
 
 
-def test_a_tampered_release_as_the_docs_show_it(run: Run, elsewhere: Path) -> None:
+def test_a_tampered_release_as_the_docs_show_it(called: Run, elsewhere: Path) -> None:
     attacks.flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
-    done = run("verify", "v2.0.0", *KEY)
+    done = called("verify", "v2.0.0", *KEY)
     assert (done.code, done.err) == (4, "")
     assert _same(done.out) == in_docs("refused")
 
 
-def test_json_tells_each_finding_then_the_release_then_the_end(run: Run, elsewhere: Path) -> None:
+def test_json_tells_each_finding_then_the_release_then_the_end(
+    called: Run, elsewhere: Path
+) -> None:
     attacks.flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
-    done = run("verify", "v2.0.0", *KEY, "--json")
+    done = called("verify", "v2.0.0", *KEY, "--json")
     *findings, release, end = done.events
     assert [(f["event"], f["about"], f["release"]) for f in findings] == [
         ("finding", about, "v2.0.0") for about in ("signature", "file", "artifact")
@@ -123,9 +125,9 @@ def test_json_tells_each_finding_then_the_release_then_the_end(run: Run, elsewhe
 
 
 def test_in_the_project_the_pipeline_names_the_key_and_the_tag_is_checked(
-    scene: Scene, mlbuild: Run
+    scene: Scene, called: Run
 ) -> None:
-    done = mlbuild("verify", "releases/dogs/v2.0.0", "releases/dogs/v1.1.0", "--json")
+    done = called("verify", "releases/dogs/v2.0.0", "releases/dogs/v1.1.0", "--json")
     assert (done.code, done.err) == (0, "")
     for event in done.events[:2]:
         assert event["ok"]
@@ -133,19 +135,19 @@ def test_in_the_project_the_pipeline_names_the_key_and_the_tag_is_checked(
         assert event["notes"] == []
     git(scene.team.root, "tag", "-d", "dogs@v2.0.0")
     attacks.stripped(scene)
-    done = mlbuild("verify", "releases/dogs/v2.0.0", "--json")
+    done = called("verify", "releases/dogs/v2.0.0", "--json")
     assert done.code == 4
     assert [event["about"] for event in done.events[:-2]] == ["signature", "tag"]
 
 
 def test_a_release_that_no_pipeline_makes_but_a_tag_names_is_held_against_the_ledger(
-    scene: Scene, mlbuild: Run
+    scene: Scene, called: Run
 ) -> None:
-    done = mlbuild("verify", "releases/cats/v2.0.0", "--key", "keys/release.pub")
+    done = called("verify", "releases/cats/v2.0.0", "--key", "keys/release.pub")
     assert done.code == 0
     assert "note" not in done.out
     git(scene.team.root, "tag", "-f", "cats@v2.0.0", "dogs@v2.0.0")
-    done = mlbuild("verify", "releases/cats/v2.0.0", "--key", "keys/release.pub", "--json")
+    done = called("verify", "releases/cats/v2.0.0", "--key", "keys/release.pub", "--json")
     assert [(event["about"], event["what"]) for event in done.events[:-2]] == [
         ("tag", "the tag points to another commit than the manifest names"),
         ("tag", "the tag was made for another manifest, and so for another release folder"),
@@ -153,11 +155,11 @@ def test_a_release_that_no_pipeline_makes_but_a_tag_names_is_held_against_the_le
 
 
 def test_a_pipeline_that_cannot_be_read_might_ask_for_a_signature(
-    scene: Scene, mlbuild: Run
+    scene: Scene, called: Run
 ) -> None:
     (scene.team.root / "pipelines/dogs.yaml").write_text("release: [\n")
     attacks.stripped(scene)
-    done = mlbuild("verify", "releases/dogs/v2.0.0")
+    done = called("verify", "releases/dogs/v2.0.0")
     assert done.code == 2
     assert done.err.startswith(f"{scene.team.root}/pipelines/dogs.yaml:")
 
@@ -209,7 +211,9 @@ def test_asking_for_a_release_makes_any_folder_one(called: Run, elsewhere: Path)
         ),
     ],
 )
-def test_options_that_make_no_sense_are_refused(called: Run, options: list[str], told: str) -> None:
+def test_options_that_make_no_sense_are_refused(
+    called: Run, elsewhere: Path, options: list[str], told: str
+) -> None:
     done = called("verify", "v2.0.0", *options)
     assert (done.code, done.out, done.err) == (2, "", told)
 
@@ -236,7 +240,9 @@ def test_a_key_that_is_none_is_refused(
     assert (done.code, done.out, done.err) == (4, "", told)
 
 
-def test_a_release_by_nobody_in_particular_is_told_to_prove_nothing(called: Run) -> None:
+def test_a_release_by_nobody_in_particular_is_told_to_prove_nothing(
+    called: Run, elsewhere: Path
+) -> None:
     done = called("verify", "v2.0.0", "--json")
     assert done.code == 0
     (release, _) = done.events
@@ -276,7 +282,7 @@ def test_the_whole_check_needs_no_network_and_writes_nothing(elsewhere: Path, ml
 
 
 def test_a_release_cannot_vouch_for_itself_with_pipelines_and_keys_of_its_own(
-    elsewhere: Path, mlbuild: Run, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Path, called: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = elsewhere / "v2.0.0"
     (folder / "model.sig").unlink()
@@ -288,7 +294,7 @@ def test_a_release_cannot_vouch_for_itself_with_pipelines_and_keys_of_its_own(
     git(folder, "commit", "-q", "--allow-empty", "-m", "mine")
     git(folder, "tag", "dogs@v2.0.0")
     monkeypatch.chdir(folder)
-    done = mlbuild("verify", ".", "--json")
+    done = called("verify", ".", "--json")
     assert done.code == 4
     release = done.events[-2]
     assert release["signed_by"] is None
@@ -305,11 +311,11 @@ def test_what_nobody_signed_is_intact_by_its_own_word_only(called: Run, elsewher
     assert "  note       not signed: whoever can change the folder can change all" in done.out
 
 
-def test_a_release_and_an_artifact_in_one_call(scene: Scene, mlbuild: Run) -> None:
+def test_a_release_and_an_artifact_in_one_call(scene: Scene, called: Run) -> None:
     source = scene.team.root / "build/dogs/best"
     source.mkdir(parents=True)
     shutil.copytree(scene.file(attacks.MODEL), source / "Dogs.mlpackage")
-    done = mlbuild("verify", "releases/cats/v2.0.0", "build/dogs/best/Dogs.mlpackage", "--json")
+    done = called("verify", "releases/cats/v2.0.0", "build/dogs/best/Dogs.mlpackage", "--json")
     kinds = [event["event"] for event in done.events]
     assert kinds == ["release", "artifact", "verify"]
     assert json.loads(done.out.splitlines()[-1])["releases"] == {"intact": 1, "refused": 0}

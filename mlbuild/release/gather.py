@@ -102,6 +102,7 @@ def _recorded(built: Built, stage: Stage) -> StageRecord:
 
 def _stage(built: Built, stage: Stage, record: StageRecord) -> StageFacts:
     outputs: dict[str, Json] = {}
+    keyed = record.parts.get("inputs", {})
     for out in stage.outputs:
         digest = record.outputs[out.name]
         outputs[out.name] = {
@@ -117,7 +118,8 @@ def _stage(built: Built, stage: Stage, record: StageRecord) -> StageFacts:
         key=record.key,
         parts=record.parts,
         toolchain=stage.toolchain,
-        inputs={item.role: _input(item, record) for item in stage.inputs},
+        # What is not keyed was left out: of a release that there was not yet.
+        inputs={i.role: _input(i, record) for i in stage.inputs if i.role in keyed},
         outputs=outputs,
         metrics=metrics_of(built.pipeline.root, stage),
         meanings=built.meanings(stage.kind) if stage.kind else {},
@@ -158,6 +160,8 @@ def _datasets(
         keyed = records[stage.name].parts.get("inputs", {})
         for item in stage.inputs:
             source = item.sources[0] if item.sources else None
+            if item.role not in keyed:
+                continue
             if not item.many and isinstance(source, DatasetRef):
                 read.setdefault(source.name, str(keyed.get(item.role)))
             elif item.many:
@@ -174,6 +178,8 @@ def _datasets(
             tracked = built.store.tracked_dataset(dataset.location)
             size = tracked[1].size if tracked and tracked[1] else None
         origin = facts.get("source")
+        if dataset.scheme == "release":
+            origin = _released(frozen.get("release"))
         yield DatasetFacts(
             name,
             dataset.scheme,
@@ -182,6 +188,11 @@ def _datasets(
             size if isinstance(size, int) else None,
             dict(origin) if isinstance(origin, Mapping) else {},
         )
+
+
+def _released(row: Json) -> Json:
+    """Which release an artifact is of."""
+    return {k: row[k] for k in ("tag", "commit") if k in row} if isinstance(row, Mapping) else {}
 
 
 def _toolchains(

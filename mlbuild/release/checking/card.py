@@ -51,7 +51,8 @@ def _metadata(front: str) -> Mapping[str, Json]:
     if len(front) > _MAX_FRONT:
         raise ValueError("its front matter is larger than 1 MiB")
     try:
-        value = yaml.safe_load(front)
+        # libyaml, where PyYAML has it, is ten times as fast.
+        value = yaml.load(front, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"its front matter is not YAML: {first}") from None

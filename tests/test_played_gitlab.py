@@ -14,7 +14,6 @@ import yaml
 
 from tests.played import Played, begin
 
-
 TOKEN = "the token of the project"
 
 

@@ -12,7 +12,7 @@ from mlbuild.starting.filling import Values, fill, template
 from mlbuild.starting.project import main_branch
 from mlbuild.starting.tasks import TASKS
 from mlbuild.starting.values import path_in, script_name, values_of
-from mlbuild.starting.workflow import GITLAB, to_include, workflow_files
+from mlbuild.starting.workflow import GITLAB, to_include, top_of, workflow_files
 from mlbuild.store.files import write_atomic
 
 
@@ -43,7 +43,7 @@ def drafts(
     made = [Draft(pipeline, body + fill(template("release.yaml"), values))]
     if script := _script(choices, values):
         made.append(Draft(folder / "pipelines" / "scripts" / script_name(choices), script))
-    ci = workflow_files(choices.ci, choices.name, path_in(root, pipeline), root, remote, branch)
+    ci = workflow_files(choices.ci, choices.name, pipeline, root, remote, branch)
     made += [Draft(path, text) for path, text in ci.items()]
     told = {
         **values,
@@ -52,7 +52,7 @@ def drafts(
         "github": choices.ci == "github",
         "branch": branch,
         "remote": remote,
-        "ci_file": path_in(root, next(iter(ci))) if ci else "",
+        "ci_file": path_in(top_of(root), next(iter(ci))) if ci else "",
         "request": "pull request" if choices.ci == "github" else "merge request",
     }
     made.append(Draft(folder / "README.md", fill(template("README.md"), told), ours=False))
@@ -104,8 +104,7 @@ def add_ci(service: str, pipeline: Path, root: Path, remote: str) -> list[str]:
     Raises:
         UsageError: the file is there already.
     """
-    where, branch = path_in(root, pipeline), main_branch(root)
-    files = workflow_files(service, pipeline.stem, where, root, remote, branch)
+    files = workflow_files(service, pipeline.stem, pipeline, root, remote, main_branch(root))
     for path in files:
         if path.exists():
             hint = "remove it to have it written anew"
@@ -116,7 +115,7 @@ def add_ci(service: str, pipeline: Path, root: Path, remote: str) -> list[str]:
         write_atomic(path, text.encode("utf-8"))
         told.append(f"wrote {shown(path)}")
     if line := to_include(files, root):
-        told.append(f"add to {shown(root / GITLAB)}: {line}")
+        told.append(f"add to {shown(top_of(root) / GITLAB)}: {line}")
     return told
 
 

@@ -18,7 +18,7 @@ REMOTES = ["", "ssh://host/path"]  # with variables for the remote, and without
 
 
 def _text(service: str, root: Path, remote: str = "", pipeline: str = "pipelines/dogs.yaml") -> str:
-    (text,) = workflow_files(service, "dogs", pipeline, root, remote).values()
+    (text,) = workflow_files(service, "dogs", root / pipeline, root, remote).values()
     return text
 
 
@@ -160,9 +160,28 @@ def test_a_path_of_any_signs_stays_one_word(tmp_path: Path) -> None:
     assert gitlab[".dogs"]["variables"]["PIPELINE"] == path.replace("$", "$$")
 
 
+def test_a_project_in_a_folder_of_its_repository_has_its_ci_at_the_top(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    root = tmp_path / "a part"
+    (root / ".dvc").mkdir(parents=True)
+    ((path, text),) = workflow_files("github", "dogs", root / "p/dogs.yaml", root).items()
+    assert path == tmp_path / ".github/workflows/dogs.yml"
+    workflow = yaml.safe_load(text)
+    assert workflow["env"]["PIPELINE"] == "a part/p/dogs.yaml"
+    steps = workflow["jobs"]["check"]["steps"]
+    paths = [step["with"]["path"] for step in steps if "path" in step.get("with", {})]
+    assert paths == [
+        "~/.cache/mlbuild", "a part/.dvc/cache", "report.md", "a part/build/dogs/selftest",
+    ]  # fmt: skip
+    ((path, text),) = workflow_files("gitlab", "dogs", root / "p/dogs.yaml", root).items()
+    assert path == tmp_path / ".gitlab-ci.yml"
+    caches = yaml.safe_load(text)[".dogs"]["cache"]
+    assert caches[1]["key"]["files"] == ["a part/dvc.lock", "a part/p/dogs-lock.json"]
+
+
 def test_jobs_of_a_second_pipeline_lie_beside_the_first_s(tmp_path: Path) -> None:
     (tmp_path / ".gitlab-ci.yml").write_text("a: {script: [b]}\n")
-    (path,) = workflow_files("gitlab", "dogs", "pipelines/dogs.yaml", tmp_path)
+    (path,) = workflow_files("gitlab", "dogs", tmp_path / "pipelines/dogs.yaml", tmp_path)
     assert path == tmp_path / ".gitlab/dogs.yml"
 
 

@@ -19,6 +19,11 @@ from mlbuild.records import Dataset, Digest, Json, Progress, ResolvedPipeline, S
 from mlbuild.store.history import outputs_of
 from mlbuild.store.project import Store
 
+# The ledger, and metrics of commands and kinds.
+_WRITTEN = tuple(
+    f":(exclude,glob){name}"
+    for name in ("dvc.lock", "dvc.yaml", "**/*-lock.json", "**/metrics.json", "**/.gitignore")
+)
 FROZEN = "release"  # its row among the frozen datasets; no dataset can bear that name
 
 
@@ -106,9 +111,13 @@ class LastRelease:
         return found
 
     def _is_changed(self) -> bool:
-        """Whether this is no longer what HEAD holds: a tracked file, or a dataset of DVC."""
+        """Whether this is no longer what HEAD holds: a tracked file, or a dataset of DVC.
+
+        What builds write does not count: a run must not change what the next one compares with.
+        """
         root = self._pipeline.root
-        if released.git(root, "status", "--porcelain", "--untracked-files=no").strip():
+        looked_at = ("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
+        if released.git(root, *looked_at).strip():
             return True
         for dataset in self._pipeline.datasets.values():
             tracked = None

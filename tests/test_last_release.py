@@ -165,6 +165,15 @@ def test_building_what_was_released_compares_with_the_release_before(
     assert git(project, "status", "--porcelain", "--untracked-files=no") == ""
 
 
+def test_what_a_build_writes_is_no_change_of_what_was_released(project: Path, build: Run) -> None:
+    release(project, "1.0.0")
+    (project / "pipelines/words-lock.json").unlink()
+    (project / "build/Words/judge/metrics.json").write_text("{}")
+    build()
+    (project / "dvc.lock").write_text((project / "dvc.lock").read_text() + "\n")
+    assert build().outcomes["since"] == "excluded"
+
+
 def test_a_change_after_a_release_is_compared_with_it_on_todays_samples(
     project: Path, build: Run
 ) -> None:

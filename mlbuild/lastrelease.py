@@ -7,6 +7,7 @@ released commit stays what was released.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +20,7 @@ from mlbuild.records import Dataset, Digest, Json, Progress, ResolvedPipeline, S
 from mlbuild.store.history import outputs_of
 from mlbuild.store.project import Store
 
-# The ledger, and metrics of commands and kinds.
-_WRITTEN = tuple(
-    f":(exclude,glob){name}"
-    for name in ("dvc.lock", "dvc.yaml", "**/*-lock.json", "**/metrics.json", "**/.gitignore")
-)
+_WRITTEN = re.compile(r"(^|/)(dvc\.lock|dvc\.yaml|[^/]*-lock\.json|metrics\.json|\.gitignore)$")
 FROZEN = "release"  # its row among the frozen datasets; no dataset can bear that name
 
 
@@ -116,8 +113,9 @@ class LastRelease:
         What builds write does not count: a run must not change what the next one compares with.
         """
         root = self._pipeline.root
-        looked_at = ("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
-        if released.git(root, *looked_at).strip():
+        changed = released.git(root, "diff", "--name-only", "-z", "--relative", "HEAD").split("\0")
+        made = {out.path for stage in self._pipeline.stages for out in stage.outputs}
+        if any(path and path not in made and not _WRITTEN.search(path) for path in changed):
             return True
         for dataset in self._pipeline.datasets.values():
             tracked = None

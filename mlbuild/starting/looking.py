@@ -14,7 +14,7 @@ from mlbuild.errors import Problem, UsageError
 from mlbuild.starting.arrays import look_at_arrays
 from mlbuild.starting.found import Form, Found
 from mlbuild.starting.tables import SUFFIXES as TABLES
-from mlbuild.starting.tables import look_at_table
+from mlbuild.starting.tables import epochs_for, look_at_table
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic", ".tif", ".tiff", ".gif")
 _TEXTS = (".txt", ".eml", ".json", ".md")
@@ -158,7 +158,7 @@ def _classes(path: Path) -> Found | None:
     if sort is Form.TABLES:
         facts |= {"window": "50", "session": ""}
     if sort is Form.TEXTS:
-        facts |= {"text": "text", "target": "", "header": ""}
+        facts |= {"text": "text", "target": "", "header": "", "epochs": epochs_for(count)}
     return Found(path, sort, told, facts)
 
 

@@ -67,8 +67,14 @@ def look_at_table(path: Path, target: str | None = None) -> Found:
         return Found(path, Form.SESSION_TABLE, told, facts, {"target": look.columns})
     if text:
         told += f", '{text}' holds texts of several words"
+        facts["epochs"] = epochs_for(len(look.rows))
         return Found(path, Form.TEXT_TABLE, told, facts, {"target": look.columns})
     return Found(path, Form.TABLE, told, facts, {"target": look.columns})
+
+
+def epochs_for(texts: int) -> str:
+    """Few texts must be seen more often, for as many steps."""
+    return "6" if texts > 1000 else "40"
 
 
 def read(path: Path) -> Look:

@@ -18,7 +18,7 @@ _SAMPLES: dict[str, dict[str, str | bool]] = {
     "object-detection": {"epochs": "15"},
     "segmentation": {"epochs": "16"},
     "sound": {"rate": "8000", "window": "0.8", "guess": "0.5"},
-    "text": {"guess": "0.6"},
+    "text": {"guess": "0.6", "epochs": "6"},
     "activity": {"window": "50", "guess": "0.6"},
     "tabular": {"target_column": "species", "exclude": "[year]", "guess": "0.8"},
     "drawing": {"pixels": True, "guess": "0.8"},

@@ -79,6 +79,13 @@ def test_a_value_of_several_lines_is_one_value(tmp_path: Path) -> None:
     assert tables.read(tmp_path / "t.csv").cells("label") == ["x", "y"]
 
 
+def test_few_texts_are_seen_more_often(tmp_path: Path) -> None:
+    assert look(data.text_table(tmp_path / "t.csv")).facts["epochs"] == "40"
+    rows = "\n".join(f"a text of words {n},{n % 2}" for n in range(1500))
+    (tmp_path / "many.csv").write_text(f"text,label\n{rows}\n")
+    assert look(tmp_path / "many.csv").facts["epochs"] == "6"
+
+
 def test_arrays_are_known_by_their_headers_alone(tmp_path: Path) -> None:
     held = headers(data.sessions(tmp_path / "a.npz"))
     assert held["values"] == ((4, 60, 3), "<f4")

@@ -256,6 +256,27 @@ def test_a_manifest_has_one_spelling(scene: Scene, spelled: Callable[[str], str]
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("downloads", []),
+        ("releases/prod/latest", []),
+        ("releases/prod/v2.0.0", []),
+        ("v1.9.0", ["release: the folder is named after another release"]),
+        ("project/releases/dogs/v2.0.0", []),
+        ("project/releases/cats/v2.0.0", ["name: the folder above is named after another model"]),
+    ],
+)
+def test_the_names_of_folders_count_where_they_name_releases(
+    scene: Scene, tmp_path: Path, place: str, expected: list[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/dvc.lock").touch()
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    moved = Scene(scene.folder.rename(tmp_path / place), scene.team)
+    assert told(moved) == [f"identity: manifest.json: {line}" for line in expected]
+
+
 def test_a_manifest_that_is_no_object(scene: Scene) -> None:
     scene.file("manifest.json").write_text("[]\n")
     assert told(scene) == ["manifest: manifest.json: is not an object"]

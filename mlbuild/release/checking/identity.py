@@ -44,14 +44,16 @@ def check_identity(manifest: Manifest, asked: Asked) -> Iterator[Finding]:
 
 
 def check_place(folder: Path, manifest: Manifest) -> Iterator[Finding]:
-    """What the names of folders say: a release lies in ``releases/NAME/vVERSION/``."""
+    """What the names of folders say: in a project a release lies in ``releases/NAME/vVERSION/``."""
     place = folder.resolve()
     version = f"v{manifest.release}"
     remedy = "another release lies where this one belongs: get it again"
     if Version.parse(place.name.removeprefix("v")) and place.name != version:
         what = "the folder is named after another release"
         yield Finding(About.IDENTITY, f"{NAME}: release", what, place.name, version, remedy)
-    if place.parent.parent.name == "releases" and place.parent.name != manifest.name:
+    above = place.parent.parent
+    in_project = above.name == "releases" and (above.parent / "dvc.lock").exists()
+    if in_project and place.parent.name != manifest.name:
         what = "the folder above is named after another model"
         name = place.parent.name
         yield Finding(About.IDENTITY, f"{NAME}: name", what, name, manifest.name, remedy)

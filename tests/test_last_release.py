@@ -184,6 +184,9 @@ def test_a_change_after_a_release_is_compared_with_it_on_todays_samples(
     assert done.code == 0, done.out
     assert done.outcomes["judge-release"] == "ran"
     assert gate_texts(done) == ["found 5 holds (the last release: 4)"]
+    judge = next(e for e in done.events if e.get("stage") == "judge")
+    assert judge["gates"][0]["released"] == 4
+    assert judge["sizes"]["report"] == 4
     assert (project / "build/Words/judge/report.txt").read_text() == "aaaa"
     assert "< aaaa" in (project / "build/since.txt").read_text()
 

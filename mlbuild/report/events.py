@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mlbuild.plan import Planned
-from mlbuild.records import BuildResult, Decision, Outcome, StageResult
+from mlbuild.records import BuildResult, Decision, GateResult, Outcome, StageResult
 from mlbuild.report.listener import Silent
 
 EVENTS_VERSION = 1
@@ -25,11 +25,9 @@ def stage_event(result: StageResult) -> dict[str, Any]:
     }
     if result.outputs:
         event["outputs"] = dict(result.outputs)
+        event["sizes"] = dict(result.sizes)
     if result.gates:
-        event["gates"] = [
-            {"metric": g.gate.metric, "value": g.value, "ok": g.ok, "text": g.text}
-            for g in result.gates
-        ]
+        event["gates"] = [_gate(gate) for gate in result.gates]
     if result.notes:
         event["notes"] = list(result.notes)
     if result.undeclared:
@@ -39,6 +37,12 @@ def stage_event(result: StageResult) -> dict[str, Any]:
     if result.log:
         event["log"] = str(result.log)
     return event
+
+
+def _gate(result: GateResult) -> dict[str, Any]:
+    found = {"metric": result.gate.metric, "value": result.value, "ok": result.ok}
+    more = {"released": result.released, "waiver": result.waiver}
+    return {**found, "text": result.text, **{k: v for k, v in more.items() if v is not None}}
 
 
 def build_event(result: BuildResult) -> dict[str, Any]:
@@ -67,6 +71,7 @@ def plan_events(planned: Iterable[Planned]) -> list[dict[str, Any]]:
             "decision": str(p.decision),
             "reasons": [str(r) for r in p.reasons],
             "key": p.key,
+            **({"note": p.note} if p.note else {}),
             **(
                 {"undeclared": list(p.record.undeclared)}
                 if p.record and p.record.undeclared

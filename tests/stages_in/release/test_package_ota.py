@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import lzma
 import re
 
 import pytest
@@ -355,6 +356,16 @@ def test_paths_that_a_bundle_may_hold(path, complaint):
     from tests.stages_in.release.test_ota_formats import ours
 
     assert ours("wire").path_complaint(path) == complaint
+
+
+def test_a_bundle_that_does_not_open_to_its_model_is_not_handed_on(pack, model, monkeypatch):
+    compress = lzma.compress
+    monkeypatch.setattr(lzma, "compress", lambda data, **how: compress(data[::-1], **how))
+    ran = pack(model(weights().tobytes()), compression="lzma")
+
+    assert ran.error == (
+        "Model.ota: Model.mlpackage/Data/com.apple.CoreML/model.mlmodel has another SHA-256"
+    )
 
 
 def test_a_folder_that_is_no_model_is_refused(pack, tmp_path):

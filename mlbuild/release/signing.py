@@ -30,6 +30,7 @@ from mlbuild.release.checking.signature import (
     model_signing,
     whole_folder,
 )
+from mlbuild.released import git_process
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -116,9 +117,9 @@ def _secret(spec: Mapping[str, Json], environ: Mapping[str, str], root: Path) ->
         if value.startswith(_PEM):
             # Some CI services keep a line break of a secret as the two characters '\n'.
             return value.replace("\\n", "\n").encode() + b"\n", f"the key in {name}"
-        return _read(root / value, f"the key that {name} names", secret=True), f"the key in {name}"
+        return _read(root, value, f"the key that {name} names", secret=True), f"the key in {name}"
     if path := spec.get("key"):
-        return _read(root / str(path), f"the key {path}", secret=False), f"the key {path}"
+        return _read(root, str(path), f"the key {path}", secret=False), f"the key {path}"
     if name:
         what = f"there is no key to sign with: {name} is not set"
         hint = f"set {name} to the private key (PEM) or to its path"
@@ -127,14 +128,18 @@ def _secret(spec: Mapping[str, Json], environ: Mapping[str, str], root: Path) ->
     raise UsageError(Problem("there is no key to sign with", hint=hint))
 
 
-def _read(path: Path, what: str, *, secret: bool) -> bytes:
+def _read(root: Path, path: str, what: str, *, secret: bool) -> bytes:
     """A key's file. Where the path may itself be a key that is no PEM, it is not told."""
     try:
-        return path.read_bytes()
+        data = (root / path).read_bytes()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no path"
         hint = "it must be a private key (PEM), or the path of one" if secret else None
         raise DataError(Problem(f"{what} cannot be read: {why}", hint=hint)) from None
+    if git_process(root, ["ls-files", "--error-unmatch", "--", path]).returncode == 0:
+        hint = "make a new pair (this one is known to all), and let .gitignore name it"
+        raise DataError(Problem(f"{what} is in git: whoever has a clone can sign", hint=hint))
+    return data
 
 
 def _private_key(secret: bytes, origin: str) -> ec.EllipticCurvePrivateKey:

@@ -19,6 +19,7 @@ from mlbuild.release.checking.keys import WithIdentity, public_key, with_key
 from mlbuild.release.checking.signature import check_signature
 from mlbuild.release.signing import new_key, sign
 from tests.release.keys import pair
+from tests.release.made import git
 
 SECRET, PUBLIC = pair()
 
@@ -233,6 +234,22 @@ def test_a_key_that_does_not_fit_is_refused_and_never_shown(
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert not (folder / "model.sig").exists()
+
+
+@pytest.mark.parametrize("spec", [{"key": "keys/release"}, {"key_env": "KEY"}], ids=str)
+def test_a_private_key_that_is_in_git_is_refused(folder: Path, spec: Mapping[str, str]) -> None:
+    root = folder.parents[2]
+    (root / "keys").mkdir()
+    (root / "keys/release").write_text(SECRET)
+    git(root, "init", "-q", ".")
+    sign(folder, spec, {"KEY": "keys/release"}, root)
+    (folder / "model.sig").unlink()
+    git(root, "add", "keys/release")
+    name = "the key keys/release" if "key" in spec else "the key that KEY names"
+    assert refusal(folder, spec, {"KEY": "keys/release"}) == (
+        f"{name} is in git: whoever has a clone can sign\n"
+        "  hint: make a new pair (this one is known to all), and let .gitignore name it"
+    )
 
 
 def test_no_key_at_all(folder: Path) -> None:

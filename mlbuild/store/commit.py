@@ -27,7 +27,6 @@ from mlbuild.store.pins import Head, Variation, exchanged, pins_text, read_rows,
 from mlbuild.store.sections import replaced
 from mlbuild.store.yaml12 import entry
 
-
 RELEASES = "releases"  # where `mlbuild release` puts its folders
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -177,15 +178,20 @@ def _python(artifact: ReleasedArtifact) -> str:
     given = [f for f in model.get("inputs") or () if not f.get("optional")]
     pairs = []
     for feature in given:
-        value = "Image.open('picture.jpg')" if feature.get("kind") == "image" else "..."
-        pairs.append(f"{str(feature.get('name'))!r}: {value}")
+        value = 'Image.open("picture.jpg")' if feature.get("kind") == "image" else "..."
+        pairs.append(f"{_quoted(feature.get('name'))}: {value}")
     lines = ["from PIL import Image\n"] if any("Image" in pair for pair in pairs) else []
     lines += [
         "from mlbuild.coreml import load\n",
-        f"model = load({artifact.path!r})",
+        f"model = load({_quoted(artifact.path)})",
         f"answer = model.predict({{{', '.join(pairs)}}})",
     ]
     return "\n".join(lines).replace("\n\nfrom mlbuild", "\nfrom mlbuild")
+
+
+def _quoted(text: Json) -> str:
+    """A literal of Python, in the quotes that its formatters want."""
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def _swift(file: str) -> str:

@@ -84,12 +84,11 @@ def record_name(argv: list[str], where: str, tty: bool) -> str:
     return f"{crc32(marshal.dumps((argv, where, tty), 2)):08x}"
 
 
-def environment() -> dict[str, str]:
-    """The variables that what a run does may depend on. Values of secrets stand in no file."""
-    secret = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+def environment() -> dict[str, int]:
+    """The variables that what a run does may depend on, as checksums: a value may be a secret."""
+    secret = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")  # nothing depends on these
     ours = [n for n in os.environ if n.startswith("MLBUILD_") or n == "CI"]
-    names = [n for n in ours if not n.endswith(secret)]
-    return {name: os.environ[name] for name in names}
+    return {n: crc32(os.fsencode(os.environ[n])) for n in ours if not n.endswith(secret)}
 
 
 def pack(facts: tuple[object, ...]) -> bytes:

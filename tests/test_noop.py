@@ -206,6 +206,13 @@ def test_the_value_of_a_secret_is_in_no_record(project, monkeypatch, name):
     assert known(call(project, env={name: "another"}))
 
 
+def test_no_value_of_a_variable_stands_in_the_record(project, monkeypatch):
+    monkeypatch.setenv("MLBUILD_X", "who knows what")
+    record(project)
+    (written,) = (project / ".mlbuild/noop").iterdir()
+    assert b"who knows" not in written.read_bytes()
+
+
 def test_another_version_of_mlbuild_is_another_question(project, monkeypatch):
     monkeypatch.setattr(noop, "__version__", "0.0.1")
     record(project)

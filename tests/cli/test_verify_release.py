@@ -11,10 +11,10 @@ import pytest
 
 from mlbuild.cli.main import main
 from tests.conftest import ROOT, Done
-from tests.release import attacks
-from tests.release.attacks import WEIGHTS, Scene
+from tests.release import attacks_on_files
 from tests.release.keys import pair
 from tests.release.made import PIPELINE, Team, git, team
+from tests.release.scene import MODEL, WEIGHTS, Scene, flip
 
 Run = Callable[..., Done]
 
@@ -82,7 +82,7 @@ def test_an_intact_release_with_the_key_as_the_docs_show_it(called: Run, elsewhe
 
 
 def test_a_tampered_release_as_the_docs_show_it(called: Run, elsewhere: Path) -> None:
-    attacks.flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
+    flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
     done = called("verify", "v2.0.0", *KEY)
     assert (done.code, done.err) == (4, "")
     assert _same(done.out) == in_docs("refused")
@@ -91,7 +91,7 @@ def test_a_tampered_release_as_the_docs_show_it(called: Run, elsewhere: Path) ->
 def test_json_tells_each_finding_then_the_release_then_the_end(
     called: Run, elsewhere: Path
 ) -> None:
-    attacks.flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
+    flip(elsewhere / "v2.0.0" / WEIGHTS, 4242)
     done = called("verify", "v2.0.0", *KEY, "--json")
     *findings, release, end = done.events
     assert [(f["event"], f["about"], f["release"]) for f in findings] == [
@@ -134,7 +134,7 @@ def test_in_the_project_the_pipeline_names_the_key_and_the_tag_is_checked(
         assert event["signed_by"] == "keys/release.pub"
         assert event["notes"] == []
     git(scene.team.root, "tag", "-d", "dogs@v2.0.0")
-    attacks.stripped(scene)
+    attacks_on_files.stripped(scene)
     done = called("verify", "releases/dogs/v2.0.0", "--json")
     assert done.code == 4
     assert [event["about"] for event in done.events[:-2]] == ["signature", "tag"]
@@ -158,7 +158,7 @@ def test_a_pipeline_that_cannot_be_read_might_ask_for_a_signature(
     scene: Scene, called: Run
 ) -> None:
     (scene.team.root / "pipelines/dogs.yaml").write_text("release: [\n")
-    attacks.stripped(scene)
+    attacks_on_files.stripped(scene)
     done = called("verify", "releases/dogs/v2.0.0")
     assert done.code == 2
     assert done.err.startswith(f"{scene.team.root}/pipelines/dogs.yaml:")
@@ -314,7 +314,7 @@ def test_what_nobody_signed_is_intact_by_its_own_word_only(called: Run, elsewher
 def test_a_release_and_an_artifact_in_one_call(scene: Scene, called: Run) -> None:
     source = scene.team.root / "build/dogs/best"
     source.mkdir(parents=True)
-    shutil.copytree(scene.file(attacks.MODEL), source / "Dogs.mlpackage")
+    shutil.copytree(scene.file(MODEL), source / "Dogs.mlpackage")
     done = called("verify", "releases/cats/v2.0.0", "build/dogs/best/Dogs.mlpackage", "--json")
     kinds = [event["event"] for event in done.events]
     assert kinds == ["release", "artifact", "verify"]

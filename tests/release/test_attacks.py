@@ -15,9 +15,9 @@ from mlbuild.release.checking.finding import Finding
 from mlbuild.release.checking.identity import Asked
 from mlbuild.release.checking.keys import public_key, with_key
 from mlbuild.release.checking.release import Checked, checked
-from tests.release import attacks
-from tests.release.attacks import ATTACKS, WEIGHTS, Attack, Scene
+from tests.release import attacks, attacks_on_files, attacks_on_meaning
 from tests.release.made import Team, team
+from tests.release.scene import ATTACKS, WEIGHTS, Attack, Scene, digest, flip
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_the_attack_is_refused(scene: Scene, attack: Attack) -> None:
 
 
 def test_an_older_release_is_no_attack_where_nobody_says_what_he_wants(scene: Scene) -> None:
-    attacks.replayed(scene)
+    attacks_on_meaning.replayed(scene)
     assert findings(scene, key=True, project=True) == (), "say --version or --at-least"
 
 
@@ -99,10 +99,10 @@ def test_a_bit_flipped_in_any_file_is_refused_by_its_name(made: Team, tmp_path: 
     for name, size in every_file(folder):
         offsets = sorted({0, size // 7, size // 3, size // 2, size - 2, size - 1} & {*range(size)})
         for number, offset in enumerate(offsets):
-            attacks.flip(folder / name, offset, bit=number % 8)
+            flip(folder / name, offset, bit=number % 8)
             told = findings(scene, key=True)
             assert any(name in (f.where + f.what) for f in told), (name, offset)
-            attacks.flip(folder / name, offset, bit=number % 8)
+            flip(folder / name, offset, bit=number % 8)
             tried += 1
     assert tried > 50
     assert not findings(scene, key=True)
@@ -160,22 +160,22 @@ def _another(value: object) -> object:
 
 
 def test_everything_that_is_wrong_is_told_at_once(scene: Scene) -> None:
-    attacks.weights(scene)
-    attacks.added(scene)
-    attacks.manifest_of_another(scene)
+    attacks_on_files.weights(scene)
+    attacks_on_files.added(scene)
+    attacks_on_meaning.manifest_of_another(scene)
     about = [str(finding.about) for finding in findings(scene, key=True, project=True)]
     assert about == sorted(about, key=lambda a: list(dict.fromkeys(about)).index(a))
     assert {"signature", "file", "artifact", "provenance", "bom", "card"} <= set(about)
 
 
 def test_a_finding_tells_what_was_expected_what_is_there_and_what_to_do(scene: Scene) -> None:
-    before = attacks.digest(scene.file(WEIGHTS))
-    attacks.weights(scene)
+    before = digest(scene.file(WEIGHTS))
+    attacks_on_files.weights(scene)
     (told,) = [f for f in findings(scene) if str(f.about) == "file"]
     assert told.lines() == [
         f"file: {WEIGHTS}: has other bytes",
         f"  expected  sha256 {before}",
-        f"  found     sha256 {attacks.digest(scene.file(WEIGHTS))}",
+        f"  found     sha256 {digest(scene.file(WEIGHTS))}",
         "  remedy    get the release again from where it was published",
     ]
 
@@ -184,7 +184,7 @@ Play = Callable[[Scene], None]
 
 
 def test_unsigned_is_told_and_no_error_where_nobody_asks_for_a_signature(scene: Scene) -> None:
-    attacks.stripped(scene)
+    attacks_on_files.stripped(scene)
     found = check(scene)
     assert found.ok
     assert found.notes == (

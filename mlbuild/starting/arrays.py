@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlbuild.errors import Problem, UsageError
-from mlbuild.starting.found import Form, Found
+from mlbuild.starting.found import FEW, Form, Found
 
 _IMAGES, _CLASSES = ("x", "images", "data"), ("y", "labels", "target")
 # Of zip, of deflate, of a locked archive, of a header that is none.
@@ -54,7 +54,11 @@ def look_at_arrays(path: Path) -> Found:
     told = ", ".join(f"{name} {header}" for name, header in sorted(held.items())) or "nothing"
     if "values" in held and "labels" in held and len(held["values"].shape) == 3:
         moments = held["values"].shape[1]
-        facts: dict[str, str | bool] = {"window": str(_window(moments)), "session": ""}
+        facts: dict[str, str | bool] = {
+            "window": str(_window(moments)),
+            "session": "",
+            "few": held["values"].shape[0] < FEW,
+        }
         return Found(path, Form.SESSIONS, told, facts)
     images = next((held[name] for name in _IMAGES if name in held), None)
     classes = any(name in held and len(held[name].shape) == 1 for name in _CLASSES)

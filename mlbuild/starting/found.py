@@ -37,3 +37,7 @@ class Found:
     why: str  # a sentence's second half: "25 folders with 175 pictures"
     facts: Mapping[str, str | bool] = field(default_factory=dict)  # for templates
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what could be chosen
+
+
+# Of fewer, a fifth is too little for an interval that lies above guessing.
+FEW = 75

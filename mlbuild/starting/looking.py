@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlbuild.errors import Problem, UsageError
 from mlbuild.starting.arrays import look_at_arrays
-from mlbuild.starting.found import Form, Found
+from mlbuild.starting.found import FEW, Form, Found
 from mlbuild.starting.tables import SUFFIXES as TABLES
 from mlbuild.starting.tables import epochs_for, look_at_table
 
@@ -152,7 +152,7 @@ def _classes(path: Path) -> Found | None:
     counted = Counter(sort for sorts in held.values() for sort in sorts if sort)
     sort, count = counted.most_common(1)[0]
     told = f"{len(held)} folders with {count} {sort.value.split(' of ')[1].split(' for ')[0]}"
-    facts: dict[str, str | bool] = {"guess": f"{1 / len(held):.2g}", "classes": str(len(held))}
+    facts: dict[str, str | bool] = {"guess": f"{1 / len(held):.2g}", "few": count < FEW}
     if sort is Form.SOUNDS:
         facts |= _heard(path)
     if sort is Form.TABLES:

@@ -16,7 +16,7 @@ from typing import IO
 
 from mlbuild.errors import Problem, UsageError, did_you_mean
 from mlbuild.starting.filling import listed, quoted
-from mlbuild.starting.found import Form, Found
+from mlbuild.starting.found import FEW, Form, Found
 
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".parquet")
 ROWS = 2000  # that are looked at
@@ -135,6 +135,7 @@ def _columns(look: Look, target: str) -> dict[str, str | bool]:
         "exclude": listed(left_out) if left_out else "",
         "excluded": ", ".join(left_out),
         "gaps": gaps,
+        "few": len(look.rows) < FEW,
         "header": listed(list(look.columns)) if look.headless else "",
         "guess": f"{1 / max(labels, 2):.2g}",
     }

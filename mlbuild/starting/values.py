@@ -43,7 +43,7 @@ _NONE = (
     "masks", "rate", "window", "session", "text", "target_column", "header", "exclude", "gaps",
     "classification", "epochs", "strokes", "samples", "shapes", "drawn", "validated",
     "reports", "needs", "drawn_from", "model", "model_told", "type", "toolchain", "regression",
-    "trusted",
+    "trusted", "few",
 )  # fmt: skip
 _FLOAT_ONLY = ("segmentation", "sound", "activity", "tabular", "drawing", "image-similarity",
                "style-transfer", "text-generation")  # fmt: skip
@@ -63,6 +63,7 @@ def values_of(choices: Choices, root: Path, publish: str = "") -> dict[str, str 
     if choices.model:
         values |= _of_model(choices, root)
     values["grey_word"] = "true" if values["grey"] else "false"
+    values["better"] = f"{'min' if values['few'] else 'min_lower'}: {values['guess']}"
     return values | {"selftest": _asked(choices, values)}
 
 

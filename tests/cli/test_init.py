@@ -123,6 +123,17 @@ def test_data_beside_the_project_are_told_to_be_there(capsys: pytest.CaptureFixt
     assert "recorded by their content only" in Path("app/README.md").read_text()
 
 
+def test_the_first_gate_asks_for_more_than_guessing() -> None:
+    data.classes(Path("few"))
+    for number in range(30):
+        for name in ("cat", "dog", "emu", "owl"):
+            data.picture(Path("many", name, f"{number}.png"), number)
+    for name, want in (("few", {"min": 0.33}), ("many", {"min_lower": 0.25})):
+        assert main(["init", "app", "--name", name, "--data", name]) == 0
+        made = yaml.safe_load(Path(f"app/pipelines/{name}.yaml").read_text())
+        assert made["stages"]["train"]["gates"] == {"accuracy": want}
+
+
 def test_data_and_models_are_copied_into_the_project_on_request(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -86,6 +86,14 @@ def test_few_texts_are_seen_more_often(tmp_path: Path) -> None:
     assert look(tmp_path / "many.csv").facts["epochs"] == "6"
 
 
+def test_of_few_examples_no_interval_is_asked(tmp_path: Path) -> None:
+    assert look(data.classes(tmp_path / "few")).facts["few"] is True
+    for number in range(30):
+        for name in ("cat", "dog", "emu"):
+            data.picture(tmp_path / "many" / name / f"{number}.png", number)
+    assert look(tmp_path / "many").facts["few"] is False
+
+
 def test_arrays_are_known_by_their_headers_alone(tmp_path: Path) -> None:
     held = headers(data.sessions(tmp_path / "a.npz"))
     assert held["values"] == ((4, 60, 3), "<f4")

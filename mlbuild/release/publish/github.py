@@ -5,18 +5,17 @@ Source: GitHub REST API, version 2022-11-28: Releases, Release assets, Git refer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlbuild.errors import Problem
 from mlbuild.publishing import option
-from mlbuild.records import Progress
 from mlbuild.release.publish.assets import Asset, packed
 from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     Bundle,
-    Patience,
+    Order,
     PublishError,
     differs,
     narrator,
@@ -34,16 +33,9 @@ _ELSEWHERE = "…\n\nThe rest is in NOTES.md."
 class GitHub:
     """Releases of a repository on GitHub or GitHub Enterprise."""
 
-    def __init__(
-        self,
-        spec: Mapping[str, object],
-        environ: Mapping[str, str],
-        progress: Progress,
-        patience: Patience,
-    ) -> None:
+    def __init__(self, order: Order) -> None:
+        self._order, spec = order, order.spec
         self.name = f"github {spec['github']}"
-        self._spec, self._environ = spec, environ
-        self._progress, self._patience = progress, patience
         self._api = option(spec, "api_url").rstrip("/")
         self._repo = f"{self._api}/repos/{spec['github']}"
         self._known: Client | None = None
@@ -57,13 +49,13 @@ class GitHub:
     @understood
     def stage(self, release: Bundle) -> None:
         """Uploads all assets to a draft."""
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if self._published(release, assets):
                 return
             self._check_sizes(assets)
             draft = self._draft(release) or self._new_draft(release)
             self._refuse_strangers(draft, assets)
-            tell = narrator(self.name, self._progress, sum(a.size for a in assets))
+            tell = narrator(self.name, self._order.progress, sum(a.size for a in assets))
             for asset in assets:
                 self._client.until(
                     lambda a=asset: self._placed(draft, a, tell),  # type: ignore[misc]
@@ -73,7 +65,7 @@ class GitHub:
     @understood
     def reveal(self, release: Bundle) -> str:
         """Publishes the draft on the tag, which must be there."""
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if not self._published(release, assets):
                 self._check_tag(release)
                 self._publish(release, assets)
@@ -87,15 +79,15 @@ class GitHub:
     @property
     def _client(self) -> Client:
         if self._known is None:
-            variable = option(self._spec, "token_env")
-            given = "api_url" in self._spec
-            refuse_other_server(self.name, self._environ, "GITHUB_API_URL", self._api, given)
-            secret = token(self.name, self._environ, variable, "the right to write contents")
+            variable = option(self._order.spec, "token_env")
+            given = "api_url" in self._order.spec
+            refuse_other_server(self.name, self._order.environ, "GITHUB_API_URL", self._api, given)
+            secret = token(self.name, self._order.environ, variable, "the right to write contents")
             self._known = Client(
                 self.name,
                 (self._api, _uploads(self._api)),
                 {"Authorization": f"Bearer {secret}"},
-                self._patience,
+                self._order.patience,
                 headers=_HEADERS,
             )
         return self._known
@@ -109,7 +101,7 @@ class GitHub:
             raise PublishError(f"{self.name}: {release.tag} is published there already")
         if not (written and (published or draft)):
             return  # nothing to compare: packing would take a while
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if not self._published(release, assets):
                 self._refuse_strangers(draft, assets)
 

@@ -14,12 +14,11 @@ from urllib.parse import quote
 
 from mlbuild.errors import Problem
 from mlbuild.publishing import option
-from mlbuild.records import Progress
 from mlbuild.release.publish.assets import Asset, packed
 from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     Bundle,
-    Patience,
+    Order,
     PublishError,
     differs,
     narrator,
@@ -36,16 +35,9 @@ _CONFLICT = 409  # the release came into being meanwhile
 class GitLab:
     """Releases of a project on GitLab, on its own servers or a team's."""
 
-    def __init__(
-        self,
-        spec: Mapping[str, object],
-        environ: Mapping[str, str],
-        progress: Progress,
-        patience: Patience,
-    ) -> None:
+    def __init__(self, order: Order) -> None:
+        self._order, spec = order, order.spec
         self.name = f"gitlab {spec['gitlab']}"
-        self._spec, self._environ = spec, environ
-        self._progress, self._patience = progress, patience
         self._api = option(spec, "api_url").rstrip("/")
         self._project = f"{self._api}/projects/{quote(str(spec['gitlab']), safe='')}"
         self._known: Client | None = None
@@ -59,11 +51,11 @@ class GitLab:
     @understood
     def stage(self, release: Bundle) -> None:
         """Uploads all assets to the package registry."""
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if self._published(release, assets):
                 return
             self._refuse_strangers(release, assets)
-            tell = narrator(self.name, self._progress, sum(a.size for a in assets))
+            tell = narrator(self.name, self._order.progress, sum(a.size for a in assets))
             for asset in assets:  # one after the other, as its documentation demands
                 self._client.until(
                     lambda a=asset: self._placed(release, a, tell),  # type: ignore[misc]
@@ -73,7 +65,7 @@ class GitLab:
     @understood
     def reveal(self, release: Bundle) -> str:
         """Makes the release of the tag, which must be there."""
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if not self._published(release, assets):
                 self._check_tag(release)
                 self._check_staged(release, assets)
@@ -86,15 +78,15 @@ class GitLab:
     @property
     def _client(self) -> Client:
         if self._known is None:
-            given = "api_url" in self._spec
-            refuse_other_server(self.name, self._environ, "CI_API_V4_URL", self._api, given)
-            variable = option(self._spec, "token_env")
+            given = "api_url" in self._order.spec
+            refuse_other_server(self.name, self._order.environ, "CI_API_V4_URL", self._api, given)
+            variable = option(self._order.spec, "token_env")
             if not variable:
-                job = self._environ.get(_JOB) and not self._environ.get(_OWN)
+                job = self._order.environ.get(_JOB) and not self._order.environ.get(_OWN)
                 variable = _JOB if job else _OWN
-            secret = token(self.name, self._environ, variable, "the scope 'api'")
+            secret = token(self.name, self._order.environ, variable, "the scope 'api'")
             header = "JOB-TOKEN" if variable == _JOB else "PRIVATE-TOKEN"
-            self._known = Client(self.name, (self._api,), {header: secret}, self._patience)
+            self._known = Client(self.name, (self._api,), {header: secret}, self._order.patience)
         return self._known
 
     @understood
@@ -105,7 +97,7 @@ class GitLab:
             raise PublishError(f"{self.name}: {release.tag} is published there already")
         if not (written and (found or self._files(release))):
             return  # nothing to compare: packing would take a while
-        with packed(release, option(self._spec, "assets")) as assets:
+        with packed(release, option(self._order.spec, "assets")) as assets:
             if not self._published(release, assets):
                 self._refuse_strangers(release, assets)
 

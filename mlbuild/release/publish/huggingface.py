@@ -17,13 +17,12 @@ from urllib.parse import quote
 
 from mlbuild.errors import Problem
 from mlbuild.publishing import option
-from mlbuild.records import Progress
 from mlbuild.release.publish.contents import CHUNK, Held, contents
 from mlbuild.release.publish.http import Client, understood
 from mlbuild.release.publish.protocol import (
     SIGNATURES,
     Bundle,
-    Patience,
+    Order,
     PublishError,
     differs,
     narrator,
@@ -42,16 +41,9 @@ _AT_ONCE = 100  # files in one question
 class HuggingFace:
     """A model's repository on the hub."""
 
-    def __init__(
-        self,
-        spec: Mapping[str, object],
-        environ: Mapping[str, str],
-        progress: Progress,
-        patience: Patience,
-    ) -> None:
+    def __init__(self, order: Order) -> None:
+        self._order, spec = order, order.spec
         self.name = f"hub {spec['hub']}"
-        self._spec, self._environ = spec, environ
-        self._progress, self._patience = progress, patience
         self._hub = option(spec, "endpoint").rstrip("/")
         self._repo = str(spec["hub"])
         self._api = f"{self._hub}/api/models/{self._repo}"
@@ -70,7 +62,7 @@ class HuggingFace:
         if self._published(release, held):
             return
         large = self._large(held)
-        tell = narrator(self.name, self._progress, sum(h.size for h in large))
+        tell = narrator(self.name, self._order.progress, sum(h.size for h in large))
         for one in large:
             self._client.until(
                 lambda h=one: self._sent(h, tell),  # type: ignore[misc]
@@ -89,10 +81,10 @@ class HuggingFace:
     @property
     def _client(self) -> Client:
         if self._known is None:
-            variable = option(self._spec, "token_env")
-            secret = token(self.name, self._environ, variable, "the right to write")
+            variable = option(self._order.spec, "token_env")
+            secret = token(self.name, self._order.environ, variable, "the right to write")
             permission = {"Authorization": f"Bearer {secret}"}
-            self._known = Client(self.name, (self._hub,), permission, self._patience)
+            self._known = Client(self.name, (self._hub,), permission, self._order.patience)
         return self._known
 
     @understood

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlbuild.errors import PipelineError
 from mlbuild.publishing import check_spec, is_hub_name, kind_of
 from mlbuild.records import Json, Progress
-from mlbuild.release.publish.protocol import Patience, Publisher, silent
+from mlbuild.release.publish.protocol import Order, Patience, Publisher, silent
 
-_Opener = Callable[[Mapping[str, Json], Path, Mapping[str, str], Progress, Patience], Publisher]
+_Opener = Callable[[Order], Publisher]
 
 
 def open_publishers(
@@ -38,76 +37,45 @@ def open_publishers(
     if faults:
         raise PipelineError(*faults)
     bearing = patience or Patience()
-    return [_OPENERS[kind_of(spec)](spec, root, environ, progress, bearing) for spec in specs]
+    orders = [Order(spec, root, environ, progress, bearing) for spec in specs]
+    return [_OPENERS[kind_of(order.spec)](order) for order in orders]
 
 
-def _place(root: Path, path: str) -> Path:
-    return Path(os.path.normpath(root / Path(path).expanduser()))
-
-
-def _folder(
-    spec: Mapping[str, Json],
-    root: Path,
-    environ: Mapping[str, str],
-    progress: Progress,
-    patience: Patience,
-) -> Publisher:
+def _folder(order: Order) -> Publisher:
     from mlbuild.release.publish.folder import Folder  # each kind only where it is named
 
-    return Folder(str(spec["folder"]), _place(root, str(spec["folder"])), progress)
+    target = str(order.spec["folder"])
+    return Folder(target, order.folder(target), order.progress)
 
 
-def _s3(
-    spec: Mapping[str, Json],
-    root: Path,
-    environ: Mapping[str, str],
-    progress: Progress,
-    patience: Patience,
-) -> Publisher:
+def _s3(order: Order) -> Publisher:
     from mlbuild.release.publish.s3 import S3  # botocore costs 0.3 CPU s and is optional
 
-    return S3(spec, environ, progress, patience)
+    return S3(order)
 
 
-def _github(
-    spec: Mapping[str, Json],
-    root: Path,
-    environ: Mapping[str, str],
-    progress: Progress,
-    patience: Patience,
-) -> Publisher:
+def _github(order: Order) -> Publisher:
     from mlbuild.release.publish.github import GitHub  # requests costs 0.1 CPU s
 
-    return GitHub(spec, environ, progress, patience)
+    return GitHub(order)
 
 
-def _gitlab(
-    spec: Mapping[str, Json],
-    root: Path,
-    environ: Mapping[str, str],
-    progress: Progress,
-    patience: Patience,
-) -> Publisher:
+def _gitlab(order: Order) -> Publisher:
     from mlbuild.release.publish.gitlab import GitLab  # requests costs 0.1 CPU s
 
-    return GitLab(spec, environ, progress, patience)
+    return GitLab(order)
 
 
-def _hub(
-    spec: Mapping[str, Json],
-    root: Path,
-    environ: Mapping[str, str],
-    progress: Progress,
-    patience: Patience,
-) -> Publisher:
-    target = str(spec["hub"])
+def _hub(order: Order) -> Publisher:
+    target = str(order.spec["hub"])
     if is_hub_name(target):
         from mlbuild.release.publish.huggingface import HuggingFace  # requests: 0.1 CPU s
 
-        return HuggingFace(spec, environ, progress, patience)
+        return HuggingFace(order)
     from mlbuild.release.publish.hub import HubFolder  # each kind only where it is named
 
-    return HubFolder(target, _place(root, target), progress, commits=bool(spec.get("git", False)))
+    commits = bool(order.spec.get("git", False))
+    return HubFolder(target, order.folder(target), order.progress, commits=commits)
 
 
 _OPENERS: Mapping[str, _Opener] = {

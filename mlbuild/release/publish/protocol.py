@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mlbuild.errors import DataError, Problem
-from mlbuild.records import Progress
+from mlbuild.records import Json, Progress
 
 MANIFEST = "manifest.json"
 SIGNATURES = frozenset({"model.sig"})  # a second signature of the same bytes is another file
@@ -78,6 +78,21 @@ class Patience:
     def waits(self) -> list[float]:
         """The pauses between tries."""
         return [min(self.first_wait * 2**n, self.longest_wait) for n in range(self.tries - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a publisher is made from."""
+
+    spec: Mapping[str, Json]  # an item of `release: publish:`, checked
+    root: Path  # the project, which folders are relative to
+    environ: Mapping[str, str]  # where tokens are found
+    progress: Progress
+    patience: Patience
+
+    def folder(self, path: str) -> Path:
+        """A folder that the spec names."""
+        return Path(os.path.normpath(self.root / Path(path).expanduser()))
 
 
 def silent(done: float, total: float | None, text: str) -> None:

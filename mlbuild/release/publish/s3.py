@@ -6,12 +6,10 @@ only where there is none, and then `latest.json` beside the versions points to i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from mlbuild.errors import Problem
 from mlbuild.publishing import option
-from mlbuild.records import Progress
 from mlbuild.release.publish.bucket import Bucket, TakenError, open_bucket
 from mlbuild.release.publish.contents import Held, contents
 from mlbuild.release.publish.latest import LATEST, moves, pointer
@@ -19,7 +17,7 @@ from mlbuild.release.publish.protocol import (
     MANIFEST,
     SIGNATURES,
     Bundle,
-    Patience,
+    Order,
     PublishError,
     differs,
     narrator,
@@ -30,18 +28,11 @@ from mlbuild.release.publish.protocol import (
 class S3:
     """Releases below a prefix of a bucket."""
 
-    def __init__(
-        self,
-        spec: Mapping[str, object],
-        environ: Mapping[str, str],
-        progress: Progress,
-        patience: Patience,
-    ) -> None:
+    def __init__(self, order: Order) -> None:
+        self._order, spec = order, order.spec
         self.name = str(spec["s3"]).rstrip("/")
         parts = urlsplit(self.name)
         self._prefix = f"{parts.path.strip('/')}/".lstrip("/")
-        self._spec, self._environ = spec, environ
-        self._progress, self._patience = progress, patience
         self._known: Bucket | None = None
 
     def check(self, release: Bundle) -> str | None:
@@ -54,7 +45,7 @@ class S3:
         if self._published(release, held):
             return
         self._refuse_strangers(release, held)
-        tell = narrator(self.name, self._progress, sum(h.size for h in held))
+        tell = narrator(self.name, self._order.progress, sum(h.size for h in held))
         for one in held:
             if one.path != MANIFEST:
                 self._place(release, one)
@@ -83,11 +74,11 @@ class S3:
             self._known = open_bucket(
                 self.name,
                 urlsplit(self.name).netloc,
-                self._environ,
-                self._patience,
-                endpoint=option(self._spec, "endpoint_url") or None,
-                profile=option(self._spec, "profile") or None,
-                region=option(self._spec, "region") or None,
+                self._order.environ,
+                self._order.patience,
+                endpoint=option(self._order.spec, "endpoint_url") or None,
+                profile=option(self._order.spec, "profile") or None,
+                region=option(self._order.spec, "region") or None,
             )
         return self._known
 
@@ -144,7 +135,7 @@ class S3:
     def _point(self, release: Bundle, manifest: Held) -> None:
         key = f"{self._prefix}{release.name}/{LATEST}"
         shown, new = f"{self.name}/{release.name}/{LATEST}", pointer(release, manifest.sha256)
-        for _ in range(self._patience.tries):
+        for _ in range(self._order.patience.tries):
             old, over = self._bucket.look(key)
             if new == old or not moves(shown, release, old):
                 return

@@ -152,6 +152,8 @@ class Pipeline:
             asking = options.pull and not options.offline
             sharing = Sharing(planner, self.store, self.graph, listener, ask=asking)
             planned = sharing.plan(todo)
+            if shelf.release.doubt:
+                listener.warned(shelf.release.doubt)
             count = sum(p.decision in (Decision.RUN, Decision.PENDING) for p in planned)
             listener.began(self.name, [self._stages[name] for name in names], count)
             results = self._reused(stands, names, todo, listener)

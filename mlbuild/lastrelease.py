@@ -38,24 +38,29 @@ class LastRelease:
         self, pipeline: ResolvedPipeline, store: Store, frozen: dict[str, Json], held: bool
     ) -> None:
         self._pipeline, self._store, self._frozen, self._held = pipeline, store, frozen, held
+        self.doubt: str | None = None  # that it may not be the newest one, and why
 
     @cached_property
     def tagged(self) -> released.Tagged | None:
         """The release; None while there is none.
 
-        Raises:
-            DataError: git cannot tell.
+        Where git cannot tell (a shallow clone, a repository of somebody else), it is the one that
+        is frozen, and ``doubt`` says why.
         """
         spec = self._pipeline.release
         if spec is None:
             return None
         row = self._frozen.get(FROZEN)
+        frozen = _thawed(row) if isinstance(row, Mapping) and row.get("name") == spec.name else None
         if self._held or not _in_git(self._pipeline.root):
-            return (
-                _thawed(row) if isinstance(row, Mapping) and row.get("name") == spec.name else None
-            )
-        self._watch()
-        found = self._newest(spec.name)
+            return frozen
+        try:
+            self._watch()
+            found = self._newest(spec.name)
+        except DataError as error:
+            why = "; ".join(problem.message for problem in error.problems)
+            self.doubt = f"compared with the release of the lock file: {why}"
+            return frozen
         self._frozen[FROZEN] = {
             "version": 1,
             "name": spec.name,

@@ -1,6 +1,7 @@
 """What a build has to do with the last release: its artifacts as inputs, gates against it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -286,3 +287,35 @@ def test_status_and_explain_say_why_a_stage_is_left_out(
 
 def test_the_graph_names_what_comes_from_the_release(build: Run, mlbuild: Run) -> None:
     assert "release.model" in mlbuild("graph", "pipelines/words.yaml").out.split("datasets.")[0]
+
+
+def test_a_shallow_clone_builds_with_the_frozen_release_and_says_so(
+    project: Path, build: Run, mlbuild: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(project, "1.0.0")
+    (project / "notes.md").write_text("x")
+    commit(project)
+    clone = tmp_path / "clone"
+    git(project, "clone", "-q", "--depth", "1", project.as_uri(), str(clone))
+    monkeypatch.chdir(clone)
+    told = mlbuild("run", "pipelines/words.yaml")
+    assert "compared with the release of the lock file" in told.out
+    assert "shallow clone" in told.out
+    done = build("--force", "make")
+    assert (done.code, done.outcomes["since"]) == (0, "excluded")
+
+
+def test_where_git_cannot_tell_the_build_goes_on_and_says_so(
+    project: Path, build: Run, mlbuild: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(project, "1.0.0")
+    (project / "source.txt").write_text("aaaab")
+    broken = tmp_path / "bin/git"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'fatal: detected dubious ownership' >&2\nexit 128\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+    told = mlbuild("run", "pipelines/words.yaml")
+    assert "compared with the release of the lock file" in told.out
+    done = build("--force", "make")
+    assert (done.code, done.outcomes["since"]) == (0, "excluded")

@@ -106,14 +106,15 @@ def _publishers() -> str:
 _LAST = """## The last release
 
 `release.NAME` as an input is an artifact of the last release, and gates with `max_drop` or
-`max_rise` compare with it. Which release that is is frozen in the lock file; a run takes the newest
-one that HEAD stands on, HEAD's own once something is changed, and `--locked` keeps to the frozen
-one; so does, with a warning, a run where git cannot tell, as in a shallow clone. While there is no release, a stage that needs one is excluded and says so, an optional input is
-left out, and such a gate passes with a note, unless `first` says what holds.
+`max_rise` compare with it. Which release that is is frozen in the lock file; a run takes the
+newest one that HEAD stands on, HEAD's own once something is changed, and `--locked` keeps to the
+frozen one; so does, with a warning, a run where git cannot tell, as in a shallow clone. While
+there is no release, a stage that needs one is excluded and says so, an optional input is left
+out, and such a gate passes with a note, unless `first` says what holds.
 
 Where a stage with such a gate reads an artifact that the release names, the released one is
-measured on today's samples by a stage that is put in for it, `NAME-release`, so that figures of the
-same data are compared. Otherwise it is held against what it recorded in the build that was
+measured on today's samples by a stage that is put in for it, `NAME-release`, so that figures of
+the same data are compared. Otherwise it is held against what it recorded in the build that was
 released.
 """
 

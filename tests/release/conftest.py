@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that was built and committed; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +48,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         team = make_team(folder, folder / "a project")
         team.write(STAGES)
         team.built()
-        yield team.root
+    return team.root  # behind: no other test of the session may see these variables
 
 
 @pytest.fixture

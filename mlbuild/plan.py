@@ -7,15 +7,15 @@ rebuild is found where the decision is made, never reconstructed later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from mlbuild import fingerprint
 from mlbuild.decisions import Decisions, Records
 from mlbuild.judging import Judge
+from mlbuild.lists import keeping, same_variant, without_excluded
 from mlbuild.records import (
-    Axes,
     DatasetRef,
     Decision,
     Digest,
@@ -192,10 +192,11 @@ class Planner:
 
     def _decide(self, stage: Stage) -> Planned:
         parents = [self.decided[p] for p in _parents(stage) if p in self.decided]
-        inputs = tuple(_without_excluded(i, stage.inputs, self._is_excluded) for i in stage.inputs)
-        if any(self._is_unreleased(item) and not item.optional for item in inputs):
+        inputs = tuple(without_excluded(i, stage.inputs, self._is_excluded) for i in stage.inputs)
+        there = {item.role: self._released(item) for item in inputs}
+        if any(there[item.role] is None and not item.optional for item in inputs):
             return Planned(stage, Decision.PENDING, excluded=True, note=NO_RELEASE)
-        inputs = tuple(item for item in inputs if not self._is_unreleased(item))
+        inputs = tuple(item for item in there.values() if item is not None)
         if any(self.decided[p].excluded for p in self._essential(stage) if p in self.decided):
             return Planned(stage, Decision.PENDING, excluded=True, inputs=inputs)
         blocked = any(p.blocked for p in parents)
@@ -261,13 +262,23 @@ class Planner:
         """
         sources = [s for i in stage.inputs if not i.many for s in i.sources]
         waited = [n for n in stage.needs if n != stage.twin]
-        paired = [n for n in waited if _same_variant(self._stages[n].axes, stage.axes)]
+        paired = [n for n in waited if same_variant(self._stages[n].axes, stage.axes)]
         return [s.stage for s in sources if isinstance(s, StageOutput)] + paired
 
-    def _is_unreleased(self, item: Input) -> bool:
-        """Whether it is an artifact of the last release, and there was no release yet."""
-        named = [s.name for s in item.sources if isinstance(s, DatasetRef)]
-        return any(n in self._of_release and self._facts.dataset(n) == ABSENT for n in named)
+    def _released(self, item: Input) -> Input | None:
+        """The input without artifacts of a release while there is none; None if nothing is left."""
+        if not self._of_release:
+            return item
+        absent = [
+            isinstance(source, DatasetRef)
+            and source.name in self._of_release
+            and self._facts.dataset(source.name) == ABSENT
+            for source in item.sources
+        ]
+        keep = [n for n, gone in enumerate(absent) if not gone]
+        if len(keep) == len(absent):
+            return item
+        return keeping(item, keep) if item.many and keep else None
 
     def _is_excluded(self, source: Source) -> bool:
         if not isinstance(source, StageOutput) or source.stage not in self.decided:
@@ -351,39 +362,3 @@ def _complete(stage: Stage, record: StageRecord) -> bool:
 def _parents(stage: Stage) -> list[str]:
     sources = [s for i in stage.inputs for s in i.sources]
     return [s.stage for s in sources if isinstance(s, StageOutput)] + list(stage.needs)
-
-
-def _without_excluded(
-    item: Input, siblings: tuple[Input, ...], excluded: Callable[[Source], bool]
-) -> Input:
-    """Takes excluded variants out of an ``{all: ...}`` list, and what pairs with them elsewhere.
-
-    ``models`` and ``reports`` of one consumer belong together: where a report's variant was
-    excluded, the model of the same variant goes too. Lists of equal length pair by position,
-    others by their shared axes.
-    """
-    if not item.many:
-        return item
-    lists = [s for s in siblings if s.many]
-    keep = [
-        n for n in range(len(item.sources)) if not any(_hits(item, n, s, excluded) for s in lists)
-    ]
-    sources = tuple(item.sources[n] for n in keep)
-    return replace(item, sources=sources, axes=tuple(item.axes[n] for n in keep if item.axes))
-
-
-def _hits(item: Input, n: int, other: Input, excluded: Callable[[Source], bool]) -> bool:
-    if len(other.sources) == len(item.sources):
-        return excluded(other.sources[n])
-    if not (item.axes and other.axes):
-        return False
-    return any(
-        excluded(source) and _same_variant(item.axes[n], axes)
-        for source, axes in zip(other.sources, other.axes, strict=True)
-    )
-
-
-def _same_variant(one: Axes, two: Axes) -> bool:
-    left, right = dict(one), dict(two)
-    shared = left.keys() & right.keys()
-    return bool(shared) and all(left[a] == right[a] for a in shared)

@@ -55,6 +55,10 @@ stages:
     run: diff ${{{{ inputs.old }}}} ${{{{ inputs.new }}}} > ${{{{ outputs.page }}}} || true
     inputs: {{old: release.model, new: make.model}}
     outputs: {{page: build/since.txt}}
+  count:
+    run: cat ${{{{ inputs.models }}}} > ${{{{ outputs.o }}}}
+    inputs: {{models: {{all: [release.model, make.model]}}}}
+    outputs: {{o: build/count.txt}}
   notes:
     run: cat ${{{{ inputs.page }}}} > ${{{{ outputs.o }}}}
     inputs: {{page: since.page}}
@@ -121,6 +125,7 @@ def test_a_stage_that_needs_the_last_release_is_excluded_while_there_is_none(bui
         "judge-release": "excluded",
         "judge": "reused",
         "since": "excluded",
+        "count": "reused",
         "notes": "excluded",
     }
 
@@ -134,6 +139,14 @@ def test_an_optional_input_from_a_release_that_is_not_there_is_left_out(
     project: Path, build: Run
 ) -> None:
     assert (project / "build/Words/judge/report.txt").read_text() == "-"
+
+
+def test_a_list_goes_without_what_was_not_released_yet(project: Path, build: Run) -> None:
+    assert (project / "build/count.txt").read_text() == "aaaa"
+    release(project, "1.0.0")
+    (project / "source.txt").write_text("bbbbb")
+    build("--keep-going")
+    assert (project / "build/count.txt").read_text() == "aaaabbbbb"
 
 
 def test_dvc_yaml_names_the_artifacts_as_gto_wants_them(project: Path, build: Run) -> None:

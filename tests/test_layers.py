@@ -28,6 +28,7 @@ RANKS = {
     "trust": 4,
     "gates": 4,
     "judging": 4,
+    "lists": 4,
     "plan": 4,
     "lastrelease": 4,
     "facts": 4,

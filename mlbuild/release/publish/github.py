@@ -6,6 +6,7 @@ Source: GitHub REST API, version 2022-11-28: Releases, Release assets, Git refer
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -38,7 +39,6 @@ class GitHub:
         self.name = f"github {spec['github']}"
         self._api = option(spec, "api_url").rstrip("/")
         self._repo = f"{self._api}/repos/{spec['github']}"
-        self._known: Client | None = None
 
     # --- the protocol ----------------------------------------------------------------------------
 
@@ -76,21 +76,19 @@ class GitHub:
 
     # --- the release -----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _client(self) -> Client:
-        if self._known is None:
-            variable = option(self._order.spec, "token_env")
-            given = "api_url" in self._order.spec
-            refuse_other_server(self.name, self._order.environ, "GITHUB_API_URL", self._api, given)
-            secret = token(self.name, self._order.environ, variable, "the right to write contents")
-            self._known = Client(
-                self.name,
-                (self._api, _uploads(self._api)),
-                {"Authorization": f"Bearer {secret}"},
-                self._order.patience,
-                headers=_HEADERS,
-            )
-        return self._known
+        variable = option(self._order.spec, "token_env")
+        given = "api_url" in self._order.spec
+        refuse_other_server(self.name, self._order.environ, "GITHUB_API_URL", self._api, given)
+        secret = token(self.name, self._order.environ, variable, "the right to write contents")
+        return Client(
+            self.name,
+            (self._api, _uploads(self._api)),
+            {"Authorization": f"Bearer {secret}"},
+            self._order.patience,
+            headers=_HEADERS,
+        )
 
     @understood
     def _look(self, release: Bundle) -> None:

@@ -9,6 +9,7 @@ Source: GitLab documentation: Generic packages, Packages API, Tags API, Releases
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -40,7 +41,6 @@ class GitLab:
         self.name = f"gitlab {spec['gitlab']}"
         self._api = option(spec, "api_url").rstrip("/")
         self._project = f"{self._api}/projects/{quote(str(spec['gitlab']), safe='')}"
-        self._known: Client | None = None
 
     # --- the protocol ----------------------------------------------------------------------------
 
@@ -75,19 +75,17 @@ class GitLab:
 
     # --- the release -----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _client(self) -> Client:
-        if self._known is None:
-            given = "api_url" in self._order.spec
-            refuse_other_server(self.name, self._order.environ, "CI_API_V4_URL", self._api, given)
-            variable = option(self._order.spec, "token_env")
-            if not variable:
-                job = self._order.environ.get(_JOB) and not self._order.environ.get(_OWN)
-                variable = _JOB if job else _OWN
-            secret = token(self.name, self._order.environ, variable, "the scope 'api'")
-            header = "JOB-TOKEN" if variable == _JOB else "PRIVATE-TOKEN"
-            self._known = Client(self.name, (self._api,), {header: secret}, self._order.patience)
-        return self._known
+        given = "api_url" in self._order.spec
+        refuse_other_server(self.name, self._order.environ, "CI_API_V4_URL", self._api, given)
+        variable = option(self._order.spec, "token_env")
+        if not variable:
+            job = self._order.environ.get(_JOB) and not self._order.environ.get(_OWN)
+            variable = _JOB if job else _OWN
+        secret = token(self.name, self._order.environ, variable, "the scope 'api'")
+        header = "JOB-TOKEN" if variable == _JOB else "PRIVATE-TOKEN"
+        return Client(self.name, (self._api,), {header: secret}, self._order.patience)
 
     @understood
     def _look(self, release: Bundle) -> None:

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -47,7 +48,6 @@ class HuggingFace:
         self._hub = option(spec, "endpoint").rstrip("/")
         self._repo = str(spec["hub"])
         self._api = f"{self._hub}/api/models/{self._repo}"
-        self._known: Client | None = None
 
     # --- the protocol ----------------------------------------------------------------------------
 
@@ -78,14 +78,12 @@ class HuggingFace:
             self._client.until(lambda: self._tagged(release, commit), "the tag")
         return f"{self._hub}/{self._repo}/tree/v{release.version}"
 
-    @property
+    @cached_property
     def _client(self) -> Client:
-        if self._known is None:
-            variable = option(self._order.spec, "token_env")
-            secret = token(self.name, self._order.environ, variable, "the right to write")
-            permission = {"Authorization": f"Bearer {secret}"}
-            self._known = Client(self.name, (self._hub,), permission, self._order.patience)
-        return self._known
+        variable = option(self._order.spec, "token_env")
+        secret = token(self.name, self._order.environ, variable, "the right to write")
+        permission = {"Authorization": f"Bearer {secret}"}
+        return Client(self.name, (self._hub,), permission, self._order.patience)
 
     @understood
     def _look(self, release: Bundle) -> None:

@@ -6,6 +6,7 @@ only where there is none, and then `latest.json` beside the versions points to i
 
 from __future__ import annotations
 
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from mlbuild.errors import Problem
@@ -33,7 +34,6 @@ class S3:
         self.name = str(spec["s3"]).rstrip("/")
         parts = urlsplit(self.name)
         self._prefix = f"{parts.path.strip('/')}/".lstrip("/")
-        self._known: Bucket | None = None
 
     def check(self, release: Bundle) -> str | None:
         """What would stand in the way; asks only."""
@@ -68,19 +68,17 @@ class S3:
         self._point(release, manifest)
         return f"{self.name}/{release.name}/v{release.version}/"
 
-    @property
+    @cached_property
     def _bucket(self) -> Bucket:
-        if self._known is None:
-            self._known = open_bucket(
-                self.name,
-                urlsplit(self.name).netloc,
-                self._order.environ,
-                self._order.patience,
-                endpoint=option(self._order.spec, "endpoint_url") or None,
-                profile=option(self._order.spec, "profile") or None,
-                region=option(self._order.spec, "region") or None,
-            )
-        return self._known
+        return open_bucket(
+            self.name,
+            urlsplit(self.name).netloc,
+            self._order.environ,
+            self._order.patience,
+            endpoint=option(self._order.spec, "endpoint_url") or None,
+            profile=option(self._order.spec, "profile") or None,
+            region=option(self._order.spec, "region") or None,
+        )
 
     def _key(self, release: Bundle, path: str) -> str:
         return f"{self._prefix}{release.name}/v{release.version}/{path}"
